@@ -1,0 +1,4 @@
+//! Ringfence: stores every version of every update once, decides for each device which version it may see now, and
+//! hands it out. `ARCHITECTURE.md` is the map.
+
+pub mod model;

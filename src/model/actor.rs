@@ -1,0 +1,33 @@
+//! Who did something, and why: both are recorded with every change.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::name::{NameError, name};
+
+name!(
+    /// The person or component that made a change, as its credential names it.
+    Actor,
+    "name of an actor",
+    "1 to 128 printable characters without spaces",
+    |text| (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+);
+name!(
+    /// Why something was done, in a person's words.
+    Reason,
+    "reason",
+    "1 to 500 characters on one line",
+    |text| {
+        !text.trim().is_empty() && text.chars().count() <= 500 && !text.chars().any(char::is_control)
+    }
+);
+
+impl Actor {
+    /// The server itself, for changes that no person made.
+    pub fn system() -> Self {
+        Self("ringfence".into())
+    }
+}

@@ -1,0 +1,170 @@
+//! Events: everything that ever changed, as the journal keeps it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Actor, ApprovalRule, Blake3Digest, Class, Device, DeviceId, GroupName, HoldId, HoldScope, PinId, ProductName,
+    Reason, ReleaseId, ReleaseManifest, TokenId, TokenScope, Version,
+};
+
+/// One line of the journal. `hash` covers every field before it, `prev` is the `hash` of the line before: the journal
+/// is a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventRecord {
+    /// Its place in the journal, from 1, without gaps.
+    pub seq: u64,
+    /// When it was appended; never before the line before it.
+    pub time: Timestamp,
+    /// Who made the change.
+    pub actor: Actor,
+    /// The change.
+    pub event: Event,
+    /// The hash of the line before; 64 zeros on the first.
+    pub prev: Blake3Digest,
+    /// BLAKE3 of this line's bytes up to and excluding `,"hash":`.
+    pub hash: Blake3Digest,
+}
+
+/// A change. The names and fields are a file format: they are only ever added to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Event {
+    /// A product exists.
+    ProductAdded {
+        /// Its name.
+        product: ProductName,
+        /// Its class.
+        class: Class,
+    },
+    /// A release and all its blobs are stored; it is a draft.
+    ReleaseAdded {
+        /// The digest of the manifest.
+        release: ReleaseId,
+        /// Its place among the product's releases.
+        sequence: u64,
+        /// What it consists of.
+        manifest: ReleaseManifest,
+        /// Whose approval it needs.
+        approval: ApprovalRule,
+    },
+    /// A draft is approved.
+    ReleaseApproved {
+        /// The product.
+        product: ProductName,
+        /// What was approved, byte for byte.
+        release: ReleaseId,
+    },
+    /// An approved release is visible to decisions from this event's time on.
+    ReleasePublished {
+        /// The product.
+        product: ProductName,
+        /// The release.
+        release: ReleaseId,
+    },
+    /// A release is taken back for good.
+    ReleaseWithdrawn {
+        /// The product.
+        product: ProductName,
+        /// The release.
+        release: ReleaseId,
+        /// Why.
+        reason: Reason,
+    },
+    /// Something is withheld. The hold's id is this event's `seq`.
+    HoldAdded {
+        /// The product.
+        product: ProductName,
+        /// The version; all of them where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<Version>,
+        /// From whom.
+        scope: HoldScope,
+        /// Why.
+        reason: Reason,
+        /// Until when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
+    },
+    /// A hold ends.
+    HoldLifted {
+        /// Which.
+        hold: HoldId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A group is kept at a version. The pin's id is this event's `seq`; it replaces an earlier one of the same group
+    /// and product.
+    PinAdded {
+        /// The group.
+        group: GroupName,
+        /// The product.
+        product: ProductName,
+        /// The version.
+        version: Version,
+        /// Why.
+        reason: Reason,
+    },
+    /// A pin ends.
+    PinRemoved {
+        /// Which.
+        pin: PinId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A policy is in force from this event's time on.
+    PolicyApplied {
+        /// BLAKE3 of the text.
+        digest: Blake3Digest,
+        /// The file as it was written, comments and all.
+        text: String,
+    },
+    /// Devices are in the inventory, new or changed. At most 1,000 an event.
+    DevicesImported {
+        /// Their records, replacing earlier ones of the same id.
+        devices: Vec<Device>,
+    },
+    /// Devices are no longer in the inventory. At most 1,000 an event.
+    DevicesRemoved {
+        /// Which.
+        devices: Vec<DeviceId>,
+    },
+    /// A token may be used. Its id is this event's `seq`.
+    TokenCreated {
+        /// Whom it speaks for.
+        scope: TokenScope,
+        /// Keyed BLAKE3 of its secret.
+        hash: Blake3Digest,
+        /// Until when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
+    },
+    /// A token may no longer be used.
+    TokenRevoked {
+        /// Which.
+        token: TokenId,
+    },
+}
+
+impl Event {
+    /// The event's `type`, as in the journal.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ProductAdded { .. } => "product_added",
+            Self::ReleaseAdded { .. } => "release_added",
+            Self::ReleaseApproved { .. } => "release_approved",
+            Self::ReleasePublished { .. } => "release_published",
+            Self::ReleaseWithdrawn { .. } => "release_withdrawn",
+            Self::HoldAdded { .. } => "hold_added",
+            Self::HoldLifted { .. } => "hold_lifted",
+            Self::PinAdded { .. } => "pin_added",
+            Self::PinRemoved { .. } => "pin_removed",
+            Self::PolicyApplied { .. } => "policy_applied",
+            Self::DevicesImported { .. } => "devices_imported",
+            Self::DevicesRemoved { .. } => "devices_removed",
+            Self::TokenCreated { .. } => "token_created",
+            Self::TokenRevoked { .. } => "token_revoked",
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The vocabulary of Ringfence: every domain word as a validated type, and the pure projection of the journal.
+//!
+//! Text from outside is parsed here once; a value of one of these types is always well-formed, so no other room
+//! checks it again. What this room deliberately does not do: no I/O, no clock, no randomness, no async, no HTTP. Time
+//! is always an argument.
+
+mod actor;
+mod device;
+mod digest;
+mod event;
+mod hold;
+mod name;
+mod pin;
+pub mod policy;
+mod product;
+mod release;
+mod report;
+mod snapshot;
+mod target;
+mod token;
+mod version;
+
+pub use actor::{Actor, Reason};
+pub use device::{AttributeName, Device, DeviceHistory, Tag};
+pub use digest::{Blake3Digest, DigestError, Sha256Digest};
+pub use event::{Event, EventRecord};
+pub use hold::{Hold, HoldId, HoldScope};
+pub use name::{DeviceId, GroupName, NameError, Platform, ProductName, RingName};
+pub use pin::{Pin, PinId};
+pub use product::{ApprovalRule, Class, Product};
+pub use release::{Artifact, Release, ReleaseId, ReleaseManifest, ReleaseState, Stamp};
+pub use report::{Report, ReportError, ReportEvent, ReportId};
+pub use snapshot::{AppliedPolicy, ApplyError, ProductReleases, Snapshot};
+pub use target::{TargetName, TargetNameError};
+pub use token::{Role, Token, TokenId, TokenScope};
+pub use version::{Version, VersionError};

@@ -1,0 +1,204 @@
+//! Applying one event to a snapshot.
+
+use std::sync::Arc;
+
+use super::{AppliedPolicy, ProductReleases, Snapshot};
+use crate::model::{
+    Blake3Digest, Device, DeviceHistory, Event, EventRecord, Hold, Pin, Product, ProductName, Release, ReleaseId,
+    Stamp, Token,
+};
+
+/// Why an event does not fit the snapshot it was to be applied to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event {seq} ({event}) does not fit what comes before it: {why}")]
+pub struct ApplyError {
+    /// The event's sequence.
+    pub seq: u64,
+    /// The event's type.
+    pub event: &'static str,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl Snapshot {
+    /// Applies the next event. On an error the snapshot is unchanged.
+    pub fn apply(&mut self, record: &EventRecord) -> Result<(), ApplyError> {
+        let error = |why: String| ApplyError { seq: record.seq, event: record.event.name(), why };
+        if record.seq != self.seq + 1 {
+            return Err(error(format!("event {} was expected", self.seq + 1)));
+        }
+        if record.prev != self.head() {
+            return Err(error("its prev is not the hash of the event before".into()));
+        }
+        self.apply_event(record).map_err(error)?;
+        self.seq = record.seq;
+        self.head = Some(record.hash);
+        self.time = Some(record.time);
+        Ok(())
+    }
+
+    fn apply_event(&mut self, record: &EventRecord) -> Result<(), String> {
+        let stamp = Stamp { at: record.time, by: record.actor.clone() };
+        match &record.event {
+            Event::ProductAdded { product, class } => {
+                if self.products.contains_key(product) {
+                    return Err(format!("product {product} exists already"));
+                }
+                let (added_at, added_by) = (stamp.at, stamp.by);
+                let product = Product { name: product.clone(), class: *class, added_at, added_by };
+                let releases = ProductReleases::new(product.clone());
+                Arc::make_mut(&mut self.products).insert(product.name, Arc::new(releases));
+            }
+            Event::ReleaseAdded { release, sequence, manifest, approval } => {
+                let releases = self.product_mut(&manifest.product)?;
+                let expected = releases.releases().len() as u64 + 1;
+                if *sequence != expected {
+                    return Err(format!("sequence {sequence} where {expected} comes next"));
+                }
+                if manifest.id() != *release {
+                    return Err("the manifest does not have the release's digest".into());
+                }
+                if releases.by_version(&manifest.version).is_some() {
+                    return Err(format!("version {} exists already", manifest.version));
+                }
+                releases.push(Release {
+                    id: *release,
+                    manifest: manifest.clone(),
+                    sequence: *sequence,
+                    added: stamp,
+                    approval: *approval,
+                    approved: None,
+                    published_at: None,
+                    withdrawn: None,
+                });
+            }
+            Event::ReleaseApproved { product, release } => {
+                self.release_mut(product, release, record)?.approved = Some(stamp);
+            }
+            Event::ReleasePublished { product, release } => {
+                self.release_mut(product, release, record)?.published_at = Some(stamp.at);
+            }
+            Event::ReleaseWithdrawn { product, release, reason } => {
+                self.release_mut(product, release, record)?.withdrawn = Some((stamp, reason.clone()));
+            }
+            Event::HoldAdded { product, version, scope, reason, expires_at } => self.set_hold(Hold {
+                id: record.seq,
+                product: product.clone(),
+                version: version.clone(),
+                scope: scope.clone(),
+                reason: reason.clone(),
+                author: stamp.by,
+                added_at: stamp.at,
+                expires_at: *expires_at,
+                lifted: None,
+            })?,
+            Event::HoldLifted { hold, reason } => {
+                let hold = self.holds.get(hold).ok_or_else(|| format!("there is no hold {hold}"))?;
+                let lifted = Some((stamp, reason.clone()));
+                self.set_hold(Hold { lifted, ..Hold::clone(hold) })?;
+            }
+            Event::PinAdded { group, product, version, reason } => {
+                let mut replaced = self.product_mut(product)?.pins().iter();
+                let replaced = replaced.rfind(|pin| pin.group == *group && pin.removed.is_none()).cloned();
+                if let Some(pin) = replaced {
+                    self.set_pin(Pin { removed: Some(stamp.clone()), ..Pin::clone(&pin) })?;
+                }
+                self.set_pin(Pin {
+                    id: record.seq,
+                    group: group.clone(),
+                    product: product.clone(),
+                    version: version.clone(),
+                    reason: reason.clone(),
+                    author: stamp.by,
+                    added_at: stamp.at,
+                    removed: None,
+                })?;
+            }
+            Event::PinRemoved { pin, reason: _ } => {
+                let pin = self.pins.get(pin).ok_or_else(|| format!("there is no pin {pin}"))?;
+                self.set_pin(Pin { removed: Some(stamp), ..Pin::clone(pin) })?;
+            }
+            Event::PolicyApplied { digest, text } => {
+                if Blake3Digest::of(text.as_bytes()) != *digest {
+                    return Err("the policy's text does not have its digest".into());
+                }
+                let policy = AppliedPolicy::new(record.seq, stamp, *digest, text.as_str().into());
+                Arc::make_mut(&mut self.policies).push(policy);
+            }
+            Event::DevicesImported { devices } => {
+                for device in devices {
+                    self.set_device(&device.id, record, Some(Arc::new(Device::clone(device))));
+                }
+            }
+            Event::DevicesRemoved { devices } => {
+                for id in devices {
+                    self.set_device(id, record, None);
+                }
+            }
+            Event::TokenCreated { scope, hash, expires_at } => self.set_token(Token {
+                id: record.seq,
+                scope: scope.clone(),
+                hash: *hash,
+                created: stamp,
+                expires_at: *expires_at,
+                revoked: None,
+            }),
+            Event::TokenRevoked { token } => {
+                let token = self.tokens.get(token).ok_or_else(|| format!("there is no token {token}"))?;
+                self.set_token(Token { revoked: Some(stamp), ..Token::clone(token) });
+            }
+        }
+        Ok(())
+    }
+
+    fn product_mut(&mut self, name: &ProductName) -> Result<&mut ProductReleases, String> {
+        // Looked up first, so that an unknown name copies nothing.
+        if !self.products.contains_key(name) {
+            return Err(format!("there is no product {name}"));
+        }
+        let releases = Arc::make_mut(&mut self.products).get_mut(name);
+        releases.map(Arc::make_mut).ok_or_else(|| format!("there is no product {name}"))
+    }
+
+    fn release_mut(
+        &mut self,
+        product: &ProductName,
+        release: &ReleaseId,
+        record: &EventRecord,
+    ) -> Result<&mut Release, String> {
+        let releases = self.product_mut(product)?;
+        releases.change(release, record.time).ok_or_else(|| format!("there is no release {release} of {product}"))
+    }
+
+    fn set_hold(&mut self, hold: Hold) -> Result<(), String> {
+        let hold = Arc::new(hold);
+        self.product_mut(&hold.product)?.set_hold(hold.clone());
+        Arc::make_mut(&mut self.holds).insert(hold.id, hold);
+        Ok(())
+    }
+
+    fn set_pin(&mut self, pin: Pin) -> Result<(), String> {
+        let pin = Arc::new(pin);
+        self.product_mut(&pin.product)?.set_pin(pin.clone());
+        Arc::make_mut(&mut self.pins).insert(pin.id, pin);
+        Ok(())
+    }
+
+    fn set_device(&mut self, id: &crate::model::DeviceId, record: &EventRecord, device: Option<Arc<Device>>) {
+        let devices = Arc::make_mut(&mut self.devices);
+        match devices.get_mut(id) {
+            Some(history) => {
+                history.change(record.time, device);
+            }
+            None => {
+                devices.insert(id.clone(), DeviceHistory::new(record.time, device));
+            }
+        }
+    }
+
+    fn set_token(&mut self, token: Token) {
+        let token = Arc::new(token);
+        Arc::make_mut(&mut self.tokens_by_hash).insert(token.hash, token.clone());
+        Arc::make_mut(&mut self.tokens).insert(token.id, token);
+    }
+}

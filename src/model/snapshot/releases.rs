@@ -1,0 +1,143 @@
+//! One product with its releases, and what looks them up.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::model::{Blake3Digest, Hold, Pin, Product, Release, ReleaseId, Sha256Digest, Version};
+
+/// A product, its releases in order of sequence, and the holds and pins that concern it.
+#[derive(Debug, Clone)]
+pub struct ProductReleases {
+    product: Product,
+    /// Sequence `n` stands at index `n - 1`.
+    releases: Vec<Arc<Release>>,
+    by_version: HashMap<Version, u64>,
+    by_id: HashMap<ReleaseId, u64>,
+    by_blob: BTreeSet<(Blake3Digest, u64)>,
+    aliases: BTreeMap<Sha256Digest, Blake3Digest>,
+    holds: Vec<Arc<Hold>>,
+    pins: Vec<Arc<Pin>>,
+    /// Sorted times at which something that a decision looks at changed or will change.
+    changes: Vec<Timestamp>,
+}
+
+impl ProductReleases {
+    /// A product without releases.
+    pub fn new(product: Product) -> Self {
+        Self {
+            product,
+            releases: Vec::new(),
+            by_version: HashMap::new(),
+            by_id: HashMap::new(),
+            by_blob: BTreeSet::new(),
+            aliases: BTreeMap::new(),
+            holds: Vec::new(),
+            pins: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// The product.
+    pub fn product(&self) -> &Product {
+        &self.product
+    }
+
+    /// Its releases, lowest sequence first.
+    pub fn releases(&self) -> &[Arc<Release>] {
+        &self.releases
+    }
+
+    /// The release with this sequence.
+    pub fn by_sequence(&self, sequence: u64) -> Option<&Arc<Release>> {
+        let index = usize::try_from(sequence.checked_sub(1)?).ok()?;
+        self.releases.get(index)
+    }
+
+    /// The release of this version.
+    pub fn by_version(&self, version: &Version) -> Option<&Arc<Release>> {
+        self.by_version.get(version).and_then(|sequence| self.by_sequence(*sequence))
+    }
+
+    /// The release with this manifest digest.
+    pub fn by_id(&self, id: &ReleaseId) -> Option<&Arc<Release>> {
+        self.by_id.get(id).and_then(|sequence| self.by_sequence(*sequence))
+    }
+
+    /// The releases that contain this blob, lowest sequence first.
+    pub fn with_blob(&self, blob: &Blake3Digest) -> impl DoubleEndedIterator<Item = &Arc<Release>> {
+        self.by_blob.range((*blob, 0)..=(*blob, u64::MAX)).filter_map(|(_, sequence)| self.by_sequence(*sequence))
+    }
+
+    /// The blob that has this SHA-256, if a release of this product contains it.
+    pub fn blob_with_sha256(&self, sha256: &Sha256Digest) -> Option<Blake3Digest> {
+        self.aliases.get(sha256).copied()
+    }
+
+    /// The holds ever added for it, oldest first.
+    pub fn holds(&self) -> &[Arc<Hold>] {
+        &self.holds
+    }
+
+    /// The pins ever added for it, oldest first.
+    pub fn pins(&self) -> &[Arc<Pin>] {
+        &self.pins
+    }
+
+    /// The first time after `at` at which a release, hold or pin of this product changes.
+    pub fn next_change_after(&self, at: Timestamp) -> Option<Timestamp> {
+        let later = self.changes.partition_point(|time| *time <= at);
+        self.changes.get(later).copied()
+    }
+
+    /// Adds a release; its sequence is the next one.
+    pub(super) fn push(&mut self, release: Release) {
+        let sequence = release.sequence;
+        self.by_version.insert(release.version().clone(), sequence);
+        self.by_id.insert(release.id, sequence);
+        for artifact in &release.manifest.artifacts {
+            self.by_blob.insert((artifact.blake3, sequence));
+            self.aliases.insert(artifact.sha256, artifact.blake3);
+        }
+        self.releases.push(Arc::new(release));
+    }
+
+    /// The release with this id, to be changed at `at`.
+    pub(super) fn change(&mut self, id: &ReleaseId, at: Timestamp) -> Option<&mut Release> {
+        let index = usize::try_from(*self.by_id.get(id)?).ok()?.checked_sub(1)?;
+        self.note_change(at);
+        self.releases.get_mut(index).map(Arc::make_mut)
+    }
+
+    /// Replaces or adds a hold, and notes when it begins and ends.
+    pub(super) fn set_hold(&mut self, hold: Arc<Hold>) {
+        self.note_change(hold.added_at);
+        if let Some(end) = hold.ends_at() {
+            self.note_change(end);
+        }
+        match self.holds.iter_mut().find(|known| known.id == hold.id) {
+            Some(known) => *known = hold,
+            None => self.holds.push(hold),
+        }
+    }
+
+    /// Replaces or adds a pin, and notes when it begins and ends.
+    pub(super) fn set_pin(&mut self, pin: Arc<Pin>) {
+        self.note_change(pin.added_at);
+        if let Some(stamp) = &pin.removed {
+            self.note_change(stamp.at);
+        }
+        match self.pins.iter_mut().find(|known| known.id == pin.id) {
+            Some(known) => *known = pin,
+            None => self.pins.push(pin),
+        }
+    }
+
+    fn note_change(&mut self, at: Timestamp) {
+        let place = self.changes.partition_point(|time| *time < at);
+        if self.changes.get(place) != Some(&at) {
+            self.changes.insert(place, at);
+        }
+    }
+}
