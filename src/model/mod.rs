@@ -30,7 +30,7 @@ pub use pin::{Pin, PinId};
 pub use product::{ApprovalRule, Class, Product};
 pub use release::{Artifact, Release, ReleaseId, ReleaseManifest, ReleaseState, Stamp};
 pub use report::{Report, ReportError, ReportEvent, ReportId};
-pub use snapshot::{AppliedPolicy, ApplyError, ProductReleases, Snapshot};
+pub use snapshot::{AppliedPolicy, ApplyError, ProductReleases, Snapshot, SnapshotParts};
 pub use target::{TargetName, TargetNameError};
 pub use token::{Role, Token, TokenId, TokenScope};
 pub use version::{Version, VersionError};

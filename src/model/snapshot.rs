@@ -7,6 +7,7 @@
 
 mod apply;
 mod releases;
+mod restore;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
@@ -19,6 +20,7 @@ use super::{
 };
 pub use apply::ApplyError;
 pub use releases::ProductReleases;
+pub use restore::SnapshotParts;
 
 /// A policy that was in force from `applied.at` until the next one.
 #[derive(Debug, Clone)]

@@ -24,17 +24,30 @@ impl Snapshot {
     /// Applies the next event. On an error the snapshot is unchanged.
     pub fn apply(&mut self, record: &EventRecord) -> Result<(), ApplyError> {
         let error = |why: String| ApplyError { seq: record.seq, event: record.event.name(), why };
+        if record.seq == self.seq + 1 && record.prev != self.head() {
+            return Err(error("its prev is not the hash of the event before".into()));
+        }
+        self.apply_draft(record)?;
+        self.settle(record.hash);
+        Ok(())
+    }
+
+    /// Applies an event whose place in the chain is not known yet: the `hash` and `prev` it will be journaled with are
+    /// not looked at. [`Snapshot::settle`] gives the snapshot its true head afterwards.
+    pub fn apply_draft(&mut self, record: &EventRecord) -> Result<(), ApplyError> {
+        let error = |why: String| ApplyError { seq: record.seq, event: record.event.name(), why };
         if record.seq != self.seq + 1 {
             return Err(error(format!("event {} was expected", self.seq + 1)));
         }
-        if record.prev != self.head() {
-            return Err(error("its prev is not the hash of the event before".into()));
-        }
         self.apply_event(record).map_err(error)?;
         self.seq = record.seq;
-        self.head = Some(record.hash);
         self.time = Some(record.time);
         Ok(())
+    }
+
+    /// Sets the head to the hash under which the last drafted event was journaled.
+    pub fn settle(&mut self, head: Blake3Digest) {
+        self.head = Some(head);
     }
 
     fn apply_event(&mut self, record: &EventRecord) -> Result<(), String> {

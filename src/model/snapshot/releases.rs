@@ -100,6 +100,11 @@ impl ProductReleases {
             self.by_blob.insert((artifact.blake3, sequence));
             self.aliases.insert(artifact.sha256, artifact.blake3);
         }
+        let approved_at = release.approved.as_ref().map(|stamp| stamp.at);
+        let withdrawn_at = release.withdrawn.as_ref().map(|(stamp, _)| stamp.at);
+        for at in [approved_at, release.published_at, withdrawn_at].into_iter().flatten() {
+            self.note_change(at);
+        }
         self.releases.push(Arc::new(release));
     }
 

@@ -1,0 +1,97 @@
+//! The guided tour that the demo prints: commands to paste, in an order that tells the story.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::seed::{INTELLIGENCE, PLATFORM};
+
+/// Where the demo listens and how its commands are called.
+pub(super) struct Place<'a> {
+    /// The device listener.
+    pub(super) device: SocketAddr,
+    /// The configuration that the commands are given.
+    pub(super) config: &'a Path,
+    /// The program, as the user can call it.
+    pub(super) program: &'a str,
+    /// Whether the data directory is removed at the end.
+    pub(super) is_temporary: bool,
+}
+
+/// The tour as text; `bold` and `dim` wrap a heading and an explanation for the terminal.
+pub(super) fn tour(place: &Place<'_>, bold: &dyn Fn(&str) -> String, dim: &dyn Fn(&str) -> String) -> String {
+    let Place { device, config, program, is_temporary } = place;
+    let offer = |who: &str| {
+        format!("curl -s -H 'Ringfence-Device: {who}' http://{device}/v1/offers/{INTELLIGENCE}?platform=linux-x64")
+    };
+    let steps: [(&str, &str, Vec<String>); 7] = [
+        (
+            "Two devices, two rings, two versions",
+            "The canary sees what was published a moment ago; broad waits a day for it.",
+            vec![offer("canary-001"), offer("laptop-001")],
+        ),
+        (
+            "Why?",
+            "Every decision names the rule that made it, and the way there.",
+            vec![
+                format!("{program} explain laptop-001 {INTELLIGENCE}"),
+                format!("{program} explain pos-001 {PLATFORM}"),
+            ],
+        ),
+        (
+            "Download by range, checked by digest",
+            "The first 120 bytes of what the canary was offered; another device gets a 404 for them.",
+            vec![
+                format!("URL=http://{device}$({} | sed 's/.*\"url\":\"\\([^\"]*\\)\".*/\\1/')", offer("canary-001")),
+                "curl -si -H 'Ringfence-Device: canary-001' -r 0-119 $URL".to_owned(),
+                "curl -si -H 'Ringfence-Device: laptop-001' -r 0-119 $URL".to_owned(),
+            ],
+        ),
+        (
+            "Withhold a version and see it disappear",
+            "From the next request on, the canaries are offered the version before.",
+            vec![
+                format!("{program} hold add {INTELLIGENCE} 1.427.5.0 --everyone --reason 'false positives on payroll'"),
+                offer("canary-001"),
+            ],
+        ),
+        (
+            "Roll it forward",
+            "A fixed version goes out; the bad one stays withheld.",
+            vec![
+                format!("cp /etc/services /tmp/fixed.hsb && {program} publish {INTELLIGENCE} 1.427.6.0 --artifact known-files.hsb=/tmp/fixed.hsb"),
+                offer("canary-001"),
+            ],
+        ),
+        (
+            "Drivers need a second person",
+            "A platform release waits until someone other than its publisher approves it.",
+            vec![
+                format!("{program} publish {PLATFORM} 4.18.4 --artifact RELEASE-NOTES.txt=/etc/services"),
+                format!("{program} release list {PLATFORM}"),
+            ],
+        ),
+        (
+            "Everything is on record",
+            "The journal is a hash chain; the blobs are stored once, however many releases carry them.",
+            vec![
+                format!("{program} journal show --limit 5"),
+                format!("{program} journal verify"),
+                format!("{program} store stats"),
+            ],
+        ),
+    ];
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{}\n", dim("Paste into a second terminal, in this directory:"));
+    let _ = writeln!(text, "  export RINGFENCE_CONFIG={}", config.display());
+    for (number, (title, why, commands)) in steps.iter().enumerate() {
+        let _ = writeln!(text, "\n{}\n{}", bold(&format!("{}. {title}", number + 1)), dim(&format!("   {why}")));
+        for command in commands {
+            let _ = writeln!(text, "  {command}");
+        }
+    }
+    let end = if *is_temporary { "Ctrl-C ends the demo and removes its data." } else { "Ctrl-C ends the demo; its data stays." };
+    let _ = writeln!(text, "\n{}", dim(end));
+    text
+}

@@ -1,0 +1,65 @@
+//! From an artifact to its bytes, and the blob records behind it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::commit::Catalog;
+use super::error::CatalogError;
+use crate::model::{Artifact, Event, EventRecord, Snapshot};
+use crate::store::{BlobRecord, BlobStore as _, StoreError};
+
+impl Catalog {
+    /// The bytes of an artifact of a release that is known to exist; `None` if its blob is missing. Small ones come from
+    /// the index, large ones are a mapping of their file. May block on the disk for a body that is not cached.
+    pub fn body(&self, artifact: &Artifact) -> Result<Option<Bytes>, StoreError> {
+        if artifact.size <= self.inline_max_bytes
+            && let Ok(Some(BlobRecord { inline: Some(bytes), .. })) = self.blob_index.get(&artifact.blake3)
+            && bytes.len() as u64 == artifact.size
+        {
+            return Ok(Some(bytes));
+        }
+        let body = self.store.open(&artifact.blake3, Some(artifact.size))?;
+        Ok(body.map(|body| body.bytes))
+    }
+
+    /// Writes the blob records of newly journaled releases. A failure costs speed only: the files are the truth.
+    pub(super) fn index_blobs(&self, records: &[Arc<EventRecord>]) {
+        for record in records {
+            let Event::ReleaseAdded { manifest, .. } = &record.event else { continue };
+            for artifact in &manifest.artifacts {
+                if let Err(error) = self.index_blob(artifact) {
+                    tracing::error!(%error, blob = %artifact.blake3, "a blob's record cannot be written");
+                }
+            }
+        }
+    }
+
+    /// Writes all blob records anew; returns how many.
+    pub(super) fn rebuild_blob_index(&self, snapshot: &Snapshot) -> Result<usize, CatalogError> {
+        self.blob_index.clear()?;
+        for product in snapshot.products() {
+            for release in product.releases() {
+                for artifact in &release.manifest.artifacts {
+                    self.index_blob(artifact)?;
+                }
+            }
+        }
+        Ok(self.blob_index.len())
+    }
+
+    fn index_blob(&self, artifact: &Artifact) -> Result<(), CatalogError> {
+        let Artifact { size, sha256, blake3, .. } = artifact;
+        if self.blob_index.contains(blake3)? {
+            return Ok(());
+        }
+        let inline = if *size <= self.inline_max_bytes {
+            // A damaged or missing file is found when it is served or scrubbed; the record itself is still right.
+            self.store.open(blake3, Some(*size)).ok().flatten().map(|body| body.bytes)
+        } else {
+            None
+        };
+        self.blob_index.put(blake3, &BlobRecord { size: *size, sha256: *sha256, inline })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,159 @@
+//! Committing a change: build, append, fsync, index, publish.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+
+use super::error::CommitError;
+use super::projection::Projection;
+use super::reports::Reports;
+use crate::journal::{Journal, JournalError};
+use crate::model::{Actor, Blake3Digest, Event, EventRecord, Snapshot};
+use crate::store::{BlobIndex, FsBlobs};
+use crate::sys::Clock;
+
+/// The journal's projection and the one way to change anything.
+pub struct Catalog {
+    pub(super) journal: Journal,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) store: Arc<FsBlobs>,
+    pub(super) blob_index: BlobIndex,
+    pub(super) inline_max_bytes: u64,
+    pub(super) projection: Projection,
+    pub(super) reports: Reports,
+    /// What readers see: durable events only.
+    pub(super) published: ArcSwap<Snapshot>,
+    pub(super) writer: Mutex<Writer>,
+    /// Serialises the step after the fsync, so that the index sees events in order.
+    pub(super) finishing: Mutex<()>,
+}
+
+/// The newest state, ahead of what readers see by the commits that wait for their fsync.
+pub(super) struct Writer {
+    pub(super) newest: Snapshot,
+    pub(super) waiting: VecDeque<Waiting>,
+}
+
+/// A commit that is in the journal's queue.
+pub(super) struct Waiting {
+    snapshot: Arc<Snapshot>,
+    records: Vec<Arc<EventRecord>>,
+}
+
+/// A change that is durable and visible.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// Its events as journaled; none where the use case found nothing to change.
+    pub records: Vec<Arc<EventRecord>>,
+    /// The state with the change in it.
+    pub snapshot: Arc<Snapshot>,
+}
+
+impl Catalog {
+    /// The durable state at this moment. Cheap; hold it for one request, so that the request sees one state.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.published.load_full()
+    }
+
+    /// The wall clock, never before the newest event: what `now` is for decisions and new events.
+    pub fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        self.published.load().time().map_or(now, |newest| now.max(newest))
+    }
+
+    /// Makes one change. `build` sees the newest state (with commits that are not durable yet) and the event time, and
+    /// returns the events or refuses; no other change comes in between. Returns once the events are fsynced, in the
+    /// index, and visible in [`Catalog::snapshot`]. If the caller stops waiting, the change happens all the same.
+    ///
+    /// No events means that the state is already as wanted; that answer, too, waits until that state is durable.
+    pub async fn commit<E>(
+        self: &Arc<Self>,
+        actor: &Actor,
+        build: impl FnOnce(&Snapshot, Timestamp) -> Result<Vec<Event>, E>,
+    ) -> Result<Committed, CommitError<E>> {
+        let (seq, records) = self.enqueue(actor, build)?;
+        let catalog = self.clone();
+        // A task of its own: a client that goes away must not leave a durable event unseen by readers.
+        let finish = tokio::spawn(async move {
+            catalog.journal.synced(seq).await?;
+            let blocking = catalog.clone();
+            tokio::task::spawn_blocking(move || blocking.finish_synced())
+                .await
+                .map_err(|error| JournalError::stopped(&error.to_string()))
+        });
+        finish.await.map_err(|error| CommitError::Journal(JournalError::stopped(&error.to_string())))?.map_err(CommitError::Journal)?;
+        Ok(Committed { records, snapshot: self.snapshot() })
+    }
+
+    fn enqueue<E>(
+        &self,
+        actor: &Actor,
+        build: impl FnOnce(&Snapshot, Timestamp) -> Result<Vec<Event>, E>,
+    ) -> Result<(u64, Vec<Arc<EventRecord>>), CommitError<E>> {
+        let mut writer = self.writer();
+        let now = event_time(self.clock.now(), writer.newest.time());
+        let events = build(&writer.newest, now).map_err(CommitError::Refused)?;
+        if events.is_empty() {
+            return Ok((writer.newest.seq(), Vec::new()));
+        }
+        let mut next = writer.newest.clone();
+        for event in &events {
+            next.apply_draft(&draft(&next, actor, now, event)).map_err(CommitError::Contradiction)?;
+        }
+        let records = self.journal.enqueue(now, actor, events).map_err(CommitError::Journal)?;
+        if let Some(last) = records.last() {
+            next.settle(last.hash);
+        }
+        writer.newest = next.clone();
+        writer.waiting.push_back(Waiting { snapshot: Arc::new(next), records: records.clone() });
+        Ok((writer.newest.seq(), records))
+    }
+
+    /// Indexes and publishes every commit that the journal has fsynced.
+    fn finish_synced(&self) {
+        let _in_order = self.finishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (durable, _) = self.journal.head();
+        let mut writer = self.writer();
+        let ready = writer.waiting.partition_point(|waiting| waiting.snapshot.seq() <= durable);
+        let ready: Vec<Waiting> = writer.waiting.drain(..ready).collect();
+        drop(writer);
+        let Some(newest) = ready.last().map(|waiting| waiting.snapshot.clone()) else { return };
+        let records: Vec<_> = ready.into_iter().flat_map(|waiting| waiting.records).collect();
+        self.index_blobs(&records);
+        self.projection.advance(&newest, &records);
+        self.published.store(newest);
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        // A panic inside `build` left the newest state untouched, so the lock is as good as new.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last fsynced event's sequence and hash: what to keep elsewhere to detect a rewritten journal.
+    pub fn head(&self) -> (u64, Blake3Digest) {
+        self.journal.head()
+    }
+
+    /// The journal, for its figures and its failure signal.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The blob store.
+    pub fn store(&self) -> &Arc<FsBlobs> {
+        &self.store
+    }
+}
+
+/// Event times have whole milliseconds and never go back, whatever the wall clock does.
+fn event_time(now: Timestamp, newest: Option<Timestamp>) -> Timestamp {
+    let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
+    newest.map_or(now, |newest| now.max(newest))
+}
+
+fn draft(snapshot: &Snapshot, actor: &Actor, time: Timestamp, event: &Event) -> EventRecord {
+    let unknown = Blake3Digest::from_bytes([0; 32]);
+    EventRecord { seq: snapshot.seq() + 1, time, actor: actor.clone(), event: event.clone(), prev: unknown, hash: unknown }
+}

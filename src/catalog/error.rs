@@ -1,0 +1,55 @@
+//! What can go wrong between a use case and its event being durable.
+
+use std::path::PathBuf;
+
+use crate::journal::JournalError;
+use crate::model::ApplyError;
+use crate::store::StoreError;
+
+/// Why the catalog could not be opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// The journal is damaged or cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The blob store or the index cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The journal is intact, but an event of it makes no sense to this build.
+    #[error("the journal cannot be replayed: {0}; this build may be older than the one that wrote it")]
+    Replay(#[from] ApplyError),
+    /// The index does not hold what it should. It is only an index: `store rebuild` writes it again.
+    #[error("the index is damaged ({why}); `ringfence store rebuild` writes it again from the journal")]
+    Index {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The device reports cannot be read or written.
+    #[error("the device reports in {path} cannot be used: {why}")]
+    Reports {
+        /// Their directory.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl From<sled::Error> for CatalogError {
+    fn from(error: sled::Error) -> Self {
+        Self::Index { why: error.to_string() }
+    }
+}
+
+/// Why a change did not happen. `E` is the use case's own refusal.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError<E> {
+    /// The use case looked at the newest state and declined; nothing was written.
+    #[error(transparent)]
+    Refused(E),
+    /// The events do not fit the state: an error in the use case. Nothing was written.
+    #[error("the change contradicts the present state: {0}")]
+    Contradiction(ApplyError),
+    /// The journal could not take them.
+    #[error(transparent)]
+    Journal(JournalError),
+}

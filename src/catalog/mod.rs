@@ -1,0 +1,21 @@
+//! The projection of the journal: immutable snapshots for readers, the sled index, and the one way to change anything.
+//!
+//! Every change is a [`Catalog::commit`]: its events are built against the newest state, appended and fsynced to the
+//! journal, put into the index, and only then seen by readers and acknowledged. The index saves replaying the journal
+//! at start; it is written behind the journal and is rebuilt whenever it disagrees.
+//!
+//! What this room deliberately does not do: it knows no rule of any use case (those build the events), makes no
+//! decision, and keeps no body (the store does).
+
+mod bodies;
+mod commit;
+mod error;
+mod open;
+mod projection;
+mod record;
+mod reports;
+
+pub use commit::{Catalog, Committed};
+pub use error::{CatalogError, CommitError};
+pub use open::{CatalogOptions, Recovery};
+pub use reports::{ReportOutcome, ReportsOptions};

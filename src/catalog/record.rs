@@ -1,0 +1,72 @@
+//! How the catalog's records stand in the index: keys that sort as they are listed, values with a schema byte.
+//!
+//! Values are JSON behind the byte: the types leave out absent fields, which formats without field names cannot carry.
+//! Blob records, the many small ones, are the store's and binary.
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::error::CatalogError;
+use crate::model::{Blake3Digest, Stamp};
+
+/// The schema of every value. Another byte makes the index unreadable to this build, and so rebuilt.
+const SCHEMA: u8 = 1;
+
+/// What a key is about. The letter is its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Meta = b'm' as isize,
+    Product = b'p' as isize,
+    Release = b'r' as isize,
+    Policy = b'y' as isize,
+    Hold = b'h' as isize,
+    Pin = b'n' as isize,
+    Device = b'd' as isize,
+    Token = b't' as isize,
+}
+
+impl Kind {
+    /// The key of a record with this name; a number behind it sorts by value.
+    pub(super) fn key(self, name: &str, number: Option<u64>) -> Vec<u8> {
+        let mut key = vec![self as u8];
+        key.extend_from_slice(name.as_bytes());
+        if let Some(number) = number {
+            key.push(0);
+            key.extend_from_slice(&number.to_be_bytes());
+        }
+        key
+    }
+}
+
+/// Which journal position the index stands at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Meta {
+    pub(super) seq: u64,
+    pub(super) head: Blake3Digest,
+    pub(super) time: Option<Timestamp>,
+}
+
+/// A policy without its parsed form.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct PolicyRecord {
+    pub(super) seq: u64,
+    pub(super) applied: Stamp,
+    pub(super) digest: Blake3Digest,
+    pub(super) text: String,
+}
+
+pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CatalogError> {
+    let mut bytes = vec![SCHEMA];
+    serde_json::to_writer(&mut bytes, value).map_err(|error| CatalogError::Index { why: error.to_string() })?;
+    Ok(bytes)
+}
+
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CatalogError> {
+    let error = |why: String| CatalogError::Index { why };
+    match bytes.split_first() {
+        Some((&SCHEMA, json)) => serde_json::from_slice(json).map_err(|json| error(json.to_string())),
+        Some((schema, _)) => Err(error(format!("a record has schema {schema}, this build reads {SCHEMA}"))),
+        None => Err(error("a record is empty".into())),
+    }
+}

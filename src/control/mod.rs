@@ -1,0 +1,24 @@
+//! The use cases that change state, other than publishing: products, approvals, withdrawals, holds, pins, policies,
+//! devices, tokens.
+//!
+//! Each is one function: it takes the catalog, the actor and checked input, builds its events against the newest state
+//! inside the commit, and returns what is now true. What this room deliberately does not do: it knows no HTTP and no
+//! roles (the caller has checked that the actor may), and it decides nothing about devices.
+
+mod devices;
+mod error;
+mod holds;
+mod pins;
+mod policies;
+mod products;
+mod releases;
+mod tokens;
+
+pub use devices::{DEVICES_PER_EVENT, Imported, import_devices, remove_devices};
+pub use error::ControlError;
+pub use holds::{NewHold, add_hold, lift_hold};
+pub use pins::{NewPin, add_pin, remove_pin};
+pub use policies::{AppliedOutcome, apply_policy};
+pub use products::{AddedProduct, add_product};
+pub use releases::{approve_release, withdraw_release};
+pub use tokens::{Secret, TokenKey, create_token, revoke_token};

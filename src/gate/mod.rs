@@ -1,0 +1,12 @@
+//! Release gates: what must hold before a release may be published. All findings at once, typed.
+//!
+//! The gates look at metadata and at bytes that were already observed (sizes and digests of the staged bodies). What
+//! this room deliberately does not do: no I/O and no state; it is given what is known and returns what is wrong.
+
+mod artifacts;
+mod finding;
+mod version;
+
+pub use artifacts::{ARTIFACTS_MAX, Declared, Observed, check_artifacts, media_type_of};
+pub use finding::Finding;
+pub use version::check_version;

@@ -1,0 +1,70 @@
+//! Putting a snapshot together again from stored parts, without replaying the journal.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{AppliedPolicy, ProductReleases, Snapshot};
+use crate::model::{Blake3Digest, DeviceHistory, DeviceId, Hold, Pin, Product, Release, Token};
+
+/// The parts of a snapshot, as an index keeps them.
+#[derive(Debug, Default)]
+pub struct SnapshotParts {
+    /// The sequence of the last event in it.
+    pub seq: u64,
+    /// The hash of the last event in it.
+    pub head: Option<Blake3Digest>,
+    /// The time of the last event in it.
+    pub time: Option<Timestamp>,
+    /// Products with their releases in order of sequence.
+    pub products: Vec<(Product, Vec<Release>)>,
+    /// Policies in order of sequence.
+    pub policies: Vec<AppliedPolicy>,
+    /// Holds in any order.
+    pub holds: Vec<Hold>,
+    /// Pins in order of id.
+    pub pins: Vec<Pin>,
+    /// The inventory.
+    pub devices: Vec<(DeviceId, DeviceHistory)>,
+    /// Tokens.
+    pub tokens: Vec<Token>,
+}
+
+impl Snapshot {
+    /// The snapshot with these parts, or what does not fit together.
+    pub fn restore(parts: SnapshotParts) -> Result<Self, String> {
+        let mut snapshot = Self { seq: parts.seq, head: parts.head, time: parts.time, ..Self::default() };
+        let products = Arc::make_mut(&mut snapshot.products);
+        for (product, releases) in parts.products {
+            let name = product.name.clone();
+            products.insert(name, Arc::new(ProductReleases::restore(product, releases)?));
+        }
+        for hold in parts.holds {
+            snapshot.set_hold(hold)?;
+        }
+        for pin in parts.pins {
+            snapshot.set_pin(pin)?;
+        }
+        for token in parts.tokens {
+            snapshot.set_token(token);
+        }
+        snapshot.policies = Arc::new(parts.policies);
+        snapshot.devices = Arc::new(parts.devices.into_iter().collect());
+        Ok(snapshot)
+    }
+}
+
+impl ProductReleases {
+    fn restore(product: Product, releases: Vec<Release>) -> Result<Self, String> {
+        let mut restored = Self::new(product);
+        for release in releases {
+            let expected = restored.releases().len() as u64 + 1;
+            if release.sequence != expected {
+                let product = &restored.product().name;
+                return Err(format!("release {} of {product} where {expected} comes next", release.sequence));
+            }
+            restored.push(release);
+        }
+        Ok(restored)
+    }
+}

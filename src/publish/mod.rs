@@ -1,0 +1,16 @@
+//! The use case of publishing: receive bytes, hash them on the way in, pass the gates, commit blobs, append the event.
+//!
+//! The write order is the store's promise: bytes are staged and hashed in one pass; gates run; each blob is fsynced and
+//! linked to its digest name and the directories are fsynced; only then is the event appended and fsynced, then the
+//! index written, then the answer given. An error anywhere before the event leaves unreferenced bytes at most, which a
+//! sweep removes. What this room deliberately does not do: it knows no HTTP, and it does not approve.
+
+mod error;
+mod publisher;
+mod upload;
+mod uploads;
+
+pub use error::{PublishError, UploadError};
+pub use publisher::{NewArtifact, NewRelease, Published, Publisher};
+pub use upload::{UploadId, UploadStatus};
+pub use uploads::{UploadLimits, Uploads};

@@ -1,0 +1,230 @@
+//! Publishing a release from finished uploads: all of it or nothing.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::OwnedMutexGuard;
+
+use super::upload::Content;
+use super::{PublishError, UploadError, UploadId, Uploads};
+use crate::catalog::Catalog;
+use crate::gate::{Declared, Observed, check_artifacts, check_version, media_type_of};
+use crate::model::{
+    Actor, ApprovalRule, Artifact, Class, Event, Platform, ProductName, Release, ReleaseManifest, ReleaseState, Snapshot,
+    TargetName, Version,
+};
+use crate::store::{FsBlobs, Protection};
+use crate::sys::fault;
+
+/// One artifact of a release to be published.
+#[derive(Debug, Clone)]
+pub struct NewArtifact {
+    /// What the publisher says of it.
+    pub declared: Declared,
+    /// Where its bytes are.
+    pub upload: UploadId,
+}
+
+/// A release to be published.
+#[derive(Debug, Clone)]
+pub struct NewRelease {
+    /// The product, which must exist.
+    pub product: ProductName,
+    /// The version.
+    pub version: Version,
+    /// Whether it must be installed before any later release.
+    pub is_barrier: bool,
+    /// Whether a version that is not above the newest is meant.
+    pub is_older_allowed: bool,
+    /// Its artifacts.
+    pub artifacts: Vec<NewArtifact>,
+}
+
+/// A release that is stored and journaled.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// The release.
+    pub release: Arc<Release>,
+    /// Whether this call added it; not if the very same release was there.
+    pub is_new: bool,
+}
+
+/// Publishes releases.
+pub struct Publisher {
+    catalog: Arc<Catalog>,
+    uploads: Uploads,
+}
+
+type Taken = (Declared, OwnedMutexGuard<Content>, UploadId);
+
+impl Publisher {
+    /// A publisher over this catalog and these uploads.
+    pub fn new(catalog: Arc<Catalog>, uploads: Uploads) -> Self {
+        Self { catalog, uploads }
+    }
+
+    /// The open uploads.
+    pub fn uploads(&self) -> &Uploads {
+        &self.uploads
+    }
+
+    /// Publishes a release as the policy's approval rule says: at once, or as a draft that waits for approval. The same
+    /// release again is a success. Returns after blobs and event are fsynced. If the caller stops waiting, the release
+    /// is published all the same or not at all.
+    pub async fn publish(self: &Arc<Self>, actor: &Actor, release: NewRelease) -> Result<Published, PublishError> {
+        let (publisher, actor) = (self.clone(), actor.clone());
+        let task = tokio::spawn(async move { publisher.publish_now(&actor, release).await });
+        task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    async fn publish_now(&self, actor: &Actor, release: NewRelease) -> Result<Published, PublishError> {
+        if self.catalog.snapshot().product(&release.product).is_none() {
+            return Err(PublishError::UnknownProduct(release.product));
+        }
+        let mut taken = self.take_uploads(actor, &release.artifacts).await?;
+        let observed = observe(&taken)?;
+        let manifest = self.pass_gates(&release, &observed)?;
+        let published = self.make_durable(actor, manifest, release.is_older_allowed, &mut taken).await;
+        // Committing used the uploads up, whatever came of it.
+        for (_, _, id) in &taken {
+            self.uploads.forget(id);
+        }
+        published
+    }
+
+    async fn make_durable(
+        &self,
+        actor: &Actor,
+        manifest: ReleaseManifest,
+        is_older_allowed: bool,
+        taken: &mut [Taken],
+    ) -> Result<Published, PublishError> {
+        let _protections = self.commit_blobs(taken).await?;
+        fault::point("publish.blobs-durable");
+        self.append_event(actor, manifest, is_older_allowed).await
+    }
+
+    /// Locks all uploads of the release, or none.
+    async fn take_uploads(&self, actor: &Actor, artifacts: &[NewArtifact]) -> Result<Vec<Taken>, PublishError> {
+        let mut taken: Vec<Taken> = Vec::with_capacity(artifacts.len());
+        for NewArtifact { declared, upload: id } in artifacts {
+            let upload = self.uploads.find(actor, id)?;
+            let content = upload.content().await?;
+            let status = upload.status_of(&content);
+            if !matches!(*content, Content::Arrived(_)) {
+                let (offset, length) = (status.offset, status.length);
+                return Err(UploadError::Incomplete { id: id.clone(), offset, length }.into());
+            }
+            taken.push((declared.clone(), content, id.clone()));
+        }
+        Ok(taken)
+    }
+
+    fn pass_gates(
+        &self,
+        release: &NewRelease,
+        artifacts: &[(Declared, Observed)],
+    ) -> Result<ReleaseManifest, PublishError> {
+        let findings = check_artifacts(artifacts);
+        let (product, version) = (release.product.clone(), release.version.clone());
+        if !findings.is_empty() {
+            return Err(PublishError::Findings { product, version, findings });
+        }
+        let mut artifacts: Vec<Artifact> = artifacts.iter().map(artifact).collect();
+        artifacts.sort_by(|a, b| (&a.target, &a.platform).cmp(&(&b.target, &b.platform)));
+        Ok(ReleaseManifest { product, version, barrier: release.is_barrier, artifacts })
+    }
+
+    /// Makes every blob durable under its digest. Protected from a sweep until the guards are dropped.
+    async fn commit_blobs(&self, taken: &mut [Taken]) -> Result<Vec<Protection>, PublishError> {
+        let mut protections = Vec::with_capacity(taken.len());
+        for (_, content, _) in taken {
+            if let Content::Arrived(done) = std::mem::replace(&mut **content, Content::Gone) {
+                let store: Arc<FsBlobs> = self.catalog.store().clone();
+                let committed = tokio::task::spawn_blocking(move || store.commit(done)).await;
+                let committed = committed.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                protections.push(committed?.protection);
+            }
+        }
+        Ok(protections)
+    }
+
+    async fn append_event(
+        &self,
+        actor: &Actor,
+        manifest: ReleaseManifest,
+        is_older_allowed: bool,
+    ) -> Result<Published, PublishError> {
+        let (product, version, id) = (manifest.product.clone(), manifest.version.clone(), manifest.id());
+        let committed = self.catalog.commit(actor, |snapshot, now| events(snapshot, now, manifest, is_older_allowed));
+        let committed = committed.await?;
+        let release = committed.snapshot.product(&product).and_then(|releases| releases.by_id(&id)).cloned();
+        let release = release.ok_or_else(|| PublishError::UnknownProduct(product.clone()))?;
+        tracing::info!(%product, %version, release = %id, %actor, "release stored");
+        let is_new = committed.records.iter().any(|record| matches!(record.event, Event::ReleaseAdded { .. }));
+        Ok(Published { release, is_new })
+    }
+}
+
+fn observe(taken: &[Taken]) -> Result<Vec<(Declared, Observed)>, PublishError> {
+    let observed = taken.iter().map(|(declared, content, id)| match &**content {
+        Content::Arrived(done) => {
+            let observed = Observed { size: done.size, blake3: done.blake3, sha256: done.sha256 };
+            Ok((declared.clone(), observed))
+        }
+        Content::Arriving(_) | Content::Gone => Err(UploadError::Unknown(id.clone()).into()),
+    });
+    observed.collect()
+}
+
+fn artifact((declared, observed): &(Declared, Observed)) -> Artifact {
+    let target: TargetName = declared.target.clone();
+    let platform: Platform = declared.platform.clone();
+    let media_type = media_type_of(&target);
+    let Observed { size, blake3, sha256 } = *observed;
+    Artifact { target, platform, size, blake3, sha256, media_type }
+}
+
+/// The events that add the release to the newest state, or why it cannot be added.
+fn events(
+    snapshot: &Snapshot,
+    now: Timestamp,
+    manifest: ReleaseManifest,
+    is_older_allowed: bool,
+) -> Result<Vec<Event>, PublishError> {
+    let (product, version, release) = (manifest.product.clone(), manifest.version.clone(), manifest.id());
+    let releases = snapshot.product(&product).ok_or_else(|| PublishError::UnknownProduct(product.clone()))?;
+    if let Some(known) = releases.by_version(&version) {
+        return match known.state_at(now) {
+            _ if known.id != release => {
+                Err(PublishError::OtherContent { product, version, found: known.id, wanted: release })
+            }
+            ReleaseState::Withdrawn => Err(PublishError::Withdrawn { product, version }),
+            // A crash between the events of an automatic approval: this completes it.
+            ReleaseState::Draft if known.approval == ApprovalRule::Auto => Ok(approval(&product, release)),
+            ReleaseState::Draft | ReleaseState::Approved | ReleaseState::Published => Ok(Vec::new()),
+        };
+    }
+    let others = releases.releases().iter().map(|release| &**release);
+    if let Some(finding) = check_version(&version, others, is_older_allowed) {
+        return Err(PublishError::Findings { product, version, findings: vec![finding] });
+    }
+    let rule = approval_rule(snapshot, releases.product().class, now);
+    let sequence = releases.releases().len() as u64 + 1;
+    let mut events = vec![Event::ReleaseAdded { release, sequence, manifest, approval: rule }];
+    if rule == ApprovalRule::Auto {
+        events.extend(approval(&product, release));
+    }
+    Ok(events)
+}
+
+fn approval(product: &ProductName, release: crate::model::ReleaseId) -> Vec<Event> {
+    let product = product.clone();
+    vec![Event::ReleaseApproved { product: product.clone(), release }, Event::ReleasePublished { product, release }]
+}
+
+/// Without a policy nothing is approved by itself.
+fn approval_rule(snapshot: &Snapshot, class: Class, now: Timestamp) -> ApprovalRule {
+    let policy = snapshot.policy_at(now).and_then(|applied| applied.policy().ok());
+    policy.map_or(ApprovalRule::Other, |policy| policy.approval(class))
+}
