@@ -2,3 +2,6 @@
 //! hands it out. `ARCHITECTURE.md` is the map.
 
 pub mod model;
+
+pub mod serve;
+pub mod telemetry;

@@ -1,0 +1,26 @@
+//! The serving room: listeners, connections and what is answered on them.
+//!
+//! `listen` takes connections, `connection` drives one of them through hyper, `device` and `admin` answer. What this
+//! room deliberately does not do: it decides nothing and stores nothing; it turns requests into calls of the rooms
+//! below it, and their results into HTTP.
+
+mod activity;
+mod admission;
+mod bodies;
+mod connection;
+mod limits;
+mod listen;
+mod metrics;
+mod pace;
+mod peer;
+mod stream;
+
+pub use bodies::{RequestBody, RequestBodyError};
+pub use connection::Handler;
+pub use limits::{Limits, PaceLimit};
+pub use listen::{BindError, Drained, Listener, ServeOptions, serve};
+pub use metrics::{ConnectionMetrics, ListenerName};
+pub use peer::Peer;
+
+#[cfg(test)]
+mod tests;
