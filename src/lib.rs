@@ -2,3 +2,5 @@
 //! hands it out. `ARCHITECTURE.md` is the map.
 
 pub mod model;
+pub mod store;
+pub mod sys;
