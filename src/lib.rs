@@ -2,6 +2,7 @@
 //! hands it out. `ARCHITECTURE.md` is the map.
 
 pub mod model;
+pub mod policy;
 pub mod serve;
 pub mod store;
 pub mod sys;

@@ -8,6 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::activity::Answering;
+use super::http::BytesBody;
 use super::limits::PaceLimit;
 use super::pace::Pace;
 
@@ -94,5 +95,13 @@ impl<B: Body + Unpin> Body for AnswerBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+impl From<Bytes> for BytesBody {
+    /// All of these bytes.
+    fn from(bytes: Bytes) -> Self {
+        let declared = bytes.len() as u64;
+        Self::one(bytes, declared)
     }
 }

@@ -8,11 +8,15 @@ mod activity;
 mod admission;
 mod bodies;
 mod connection;
+pub mod device;
+pub mod http;
 mod limits;
 mod listen;
 mod metrics;
 mod pace;
 mod peer;
+mod not_found;
+mod problem;
 mod stream;
 
 pub use bodies::{RequestBody, RequestBodyError};
@@ -20,7 +24,9 @@ pub use connection::Handler;
 pub use limits::{Limits, PaceLimit};
 pub use listen::{BindError, Drained, Listener, ServeOptions, serve};
 pub use metrics::{ConnectionMetrics, ListenerName};
+pub use not_found::not_found;
 pub use peer::Peer;
+pub use problem::{Problem, ProblemDocument};
 
 #[cfg(test)]
 mod tests;
