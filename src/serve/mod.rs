@@ -1,0 +1,3 @@
+//! The serving room: turns requests into answers. What needs no socket lives in [`http`].
+
+pub mod http;
