@@ -7,3 +7,4 @@ pub mod serve;
 pub mod store;
 pub mod sys;
 pub mod telemetry;
+pub mod serve;

@@ -30,3 +30,6 @@ pub use problem::{Problem, ProblemDocument};
 
 #[cfg(test)]
 mod tests;
+//! The serving room: turns requests into answers. What needs no socket lives in [`http`].
+
+pub mod http;
