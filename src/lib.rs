@@ -2,3 +2,4 @@
 //! hands it out. `ARCHITECTURE.md` is the map.
 
 pub mod model;
+pub mod policy;
