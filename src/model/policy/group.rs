@@ -56,6 +56,12 @@ impl Group {
         &self.pin
     }
 
+    /// Every product that a rule of this group names.
+    pub fn named_products(&self) -> BTreeSet<&ProductName> {
+        let listed = self.products.iter().flatten();
+        listed.chain(self.pin.keys()).chain(self.keep.products().keys()).chain(self.defer.products().keys()).collect()
+    }
+
     /// How many of the newest releases it stays behind: 0 sees the newest, 1 is `N-1`.
     pub fn keep(&self, product: &ProductName, class: Class) -> u32 {
         self.keep.get(product, class).copied().unwrap_or(0)

@@ -89,7 +89,7 @@ pub(super) fn describe(predicate: &Predicate) -> String {
 
 fn condition(predicate: &Predicate) -> String {
     let list = |parts: &[Predicate], word: &str| {
-        let parts: Vec<_> = parts.iter().map(|part| nested(part)).collect();
+        let parts: Vec<_> = parts.iter().map(nested).collect();
         join(&parts.iter().map(String::as_str).collect::<Vec<_>>(), word)
     };
     match predicate {
