@@ -1,4 +1,6 @@
 //! Ringfence: stores every version of every update once, decides for each device which version it may see now, and
 //! hands it out. `ARCHITECTURE.md` is the map.
 
+pub mod journal;
 pub mod model;
+pub mod sys;
