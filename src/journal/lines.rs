@@ -37,6 +37,9 @@ pub struct OpenedLines {
     pub torn: Option<TornTail>,
 }
 
+/// What is done with a line and its position; the text of an error ends the iteration.
+pub type EachLine<'a> = dyn FnMut(u64, &[u8]) -> Result<(), String> + 'a;
+
 /// What [`Lines::remove_segments_before`] removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RemovedSegments {
@@ -130,11 +133,7 @@ impl Lines {
     /// # Errors
     /// [`JournalError::Rejected`] where `each` refuses a line, [`JournalError::MissingSegment`] or
     /// [`JournalError::Broken`] where lines are missing between segments, [`JournalError::Io`].
-    pub fn iterate(
-        &self,
-        after: u64,
-        each: &mut dyn FnMut(u64, &[u8]) -> Result<(), String>,
-    ) -> Result<u64, JournalError> {
+    pub fn iterate(&self, after: u64, each: &mut EachLine<'_>) -> Result<u64, JournalError> {
         let _guard = self.retention.lock().unwrap_or_else(PoisonError::into_inner);
         let segments = segment::list(&self.dir, Naming::FirstPosition)?;
         let mut last = after;
@@ -207,7 +206,7 @@ fn iterate_segment(
     segment: &SegmentFile,
     next: Option<&SegmentFile>,
     mut last: u64,
-    each: &mut dyn FnMut(u64, &[u8]) -> Result<(), String>,
+    each: &mut EachLine<'_>,
 ) -> Result<u64, JournalError> {
     let mut reader = LineReader::open(&segment.path)?;
     let mut position = segment.number;

@@ -25,6 +25,8 @@ mod walk;
 mod writer;
 
 #[cfg(test)]
+mod failure_tests;
+#[cfg(test)]
 mod mutation_tests;
 #[cfg(test)]
 mod testing;
