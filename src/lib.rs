@@ -8,5 +8,3 @@ pub mod serve;
 pub mod store;
 pub mod sys;
 pub mod telemetry;
-pub mod serve;
-pub mod sys;

@@ -13,9 +13,9 @@ pub mod http;
 mod limits;
 mod listen;
 mod metrics;
+mod not_found;
 mod pace;
 mod peer;
-mod not_found;
 mod problem;
 mod stream;
 
@@ -30,6 +30,3 @@ pub use problem::{Problem, ProblemDocument};
 
 #[cfg(test)]
 mod tests;
-//! The serving room: turns requests into answers. What needs no socket lives in [`http`].
-
-pub mod http;

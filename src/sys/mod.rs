@@ -1,8 +1,3 @@
-//! What only the operating system can do: durable files, locks, unnamed files and mappings.
-
-pub mod durable;
-pub mod map;
-pub mod unnamed;
 //! What the operating system does for us and tests must be able to steer: the wall clock, randomness, durable file
 //! operations, the data directory's lock, and fault points.
 //!
@@ -14,4 +9,6 @@ pub mod clock;
 pub mod durable;
 pub mod fault;
 pub mod lock;
+pub mod map;
 pub mod random;
+pub mod unnamed;
