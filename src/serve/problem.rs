@@ -107,7 +107,8 @@ mod tests {
 
     #[test]
     fn a_document_says_status_title_and_detail() {
-        let response: Response<Bytes> = Problem::with_detail(StatusCode::CONFLICT, "version 1 \"exists\"").into_response();
+        let response: Response<Bytes> =
+            Problem::with_detail(StatusCode::CONFLICT, "version 1 \"exists\"").into_response();
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
         let expected = r#"{"type":"about:blank","title":"Conflict","status":409,"detail":"version 1 \"exists\""}"#;
         assert_eq!(response.headers()[CONTENT_LENGTH], expected.len().to_string());

@@ -7,8 +7,8 @@ mod slow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ::http::{Request, Response, StatusCode};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use prometheus_client::registry::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
