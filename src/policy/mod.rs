@@ -9,8 +9,12 @@
 mod decide;
 mod decision;
 mod download;
+#[cfg(test)]
+mod oracle;
 mod plan;
 mod requester;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod view;
 mod walk;

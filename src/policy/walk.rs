@@ -76,10 +76,14 @@ impl Rejection<'_> {
 
 /// Steps 1 to 12 for a device that has `current`.
 pub(super) fn walk<'a>(view: &View<'a>, current: Option<&Version>, recorder: &mut impl Recorder<'a>) -> Found<'a> {
-    let found = match view.pin {
-        // A hold on everything comes before a pin.
-        Some(pin) if view.freeze.is_none() => pinned(view, pin, current, recorder),
-        _ => highest(view, current, recorder),
+    // A hold on everything comes before a pin; when it ends, the pin decides.
+    let found = match (view.pin, view.freeze) {
+        (Some(pin), None) => pinned(view, pin, current, recorder),
+        (Some(_), Some(freeze)) => {
+            let found = highest(view, current, recorder);
+            Found { valid_until: earlier(found.valid_until, freeze.ends_at()), ..found }
+        }
+        (None, _) => highest(view, current, recorder),
     };
     reroute(view, current, found)
 }
