@@ -9,10 +9,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::Sha256Digest;
 
+/// Replaces the stored bytes of a blob behind the store's back.
+type Damage = dyn Fn(&Blake3Digest, &[u8]) + Sync;
+
 /// A store with the means to damage it from outside.
 struct Subject {
     store: Arc<dyn BlobStore>,
-    damage: Box<dyn Fn(&Blake3Digest, &[u8]) + Sync>,
+    damage: Box<Damage>,
     /// Holds the directory of a store on the disk.
     _dir: Option<tempfile::TempDir>,
 }

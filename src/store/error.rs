@@ -103,13 +103,19 @@ impl StoreError {
         }
     }
 
-    /// The error for a failed fsync. A full file system is told apart: delayed allocation may say so only here, and
-    /// the file in hand is the only loss.
-    pub(super) fn sync(path: &Path, cause: io::Error) -> Self {
-        match Self::write("fsync", path, cause) {
-            Self::Io { path, cause, .. } | Self::ReadOnly { path, cause } => Self::NotDurable { path, cause },
-            full => full,
+    /// The error for a failed fsync of a file that has no name yet. A full file system is told apart: delayed
+    /// allocation may say so only here, and the file is dropped, so nothing can rely on it.
+    pub(super) fn sync_unnamed(path: &Path, cause: io::Error) -> Self {
+        match cause.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::write("fsync", path, cause),
+            _ => Self::sync(path, cause),
         }
+    }
+
+    /// The error for a failed fsync of anything that has a name, whatever the cause: the kernel tells it once only, so
+    /// a later commit of the same bytes would fsync without an error and rely on what was lost.
+    pub(super) fn sync(path: &Path, cause: io::Error) -> Self {
+        Self::NotDurable { path: path.to_owned(), cause: Arc::new(cause) }
     }
 
     /// Whether the process must end: what was written may not be on the disk, and asking again would not tell.
@@ -136,9 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn only_a_failed_fsync_is_fatal_and_a_full_disk_is_not() {
+    fn a_failed_fsync_is_fatal_unless_the_disk_is_full_and_the_file_has_no_name() {
         let path = Path::new("/data/blobs");
-        assert!(StoreError::sync(path, io::Error::from_raw_os_error(5)).is_fatal());
-        assert!(!StoreError::sync(path, io::Error::from_raw_os_error(28)).is_fatal());
+        let (broken, full) = (5, 28);
+        assert!(StoreError::sync(path, io::Error::from_raw_os_error(broken)).is_fatal());
+        assert!(StoreError::sync(path, io::Error::from_raw_os_error(full)).is_fatal());
+        assert!(StoreError::sync_unnamed(path, io::Error::from_raw_os_error(broken)).is_fatal());
+        assert!(!StoreError::sync_unnamed(path, io::Error::from_raw_os_error(full)).is_fatal());
     }
 }

@@ -121,7 +121,7 @@ impl BlobStore for FsBlobs {
         let staging = &self.layout.staging;
         let sealed = file.file().set_permissions(Permissions::from_mode(0o444));
         sealed.map_err(|cause| StoreError::write("change the mode of a file in", staging, cause))?;
-        file.file().sync_all().map_err(|cause| StoreError::sync(staging, cause))?;
+        file.file().sync_all().map_err(|cause| StoreError::sync_unnamed(staging, cause))?;
         let outcome = self.name(&file, &digest)?;
         self.layout.sync_names(&digest)?;
         Ok(Committed { outcome, protection })
