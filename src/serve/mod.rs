@@ -5,6 +5,7 @@
 //! below it, and their results into HTTP.
 
 mod activity;
+pub mod admin;
 mod admission;
 mod bodies;
 mod connection;

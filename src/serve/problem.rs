@@ -12,7 +12,12 @@ const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+
 /// A refusal: a status and a sentence for the client. What the client must not learn is logged where it is known, and
 /// never put here.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+/// Boxed, so that a `Result` with a problem in it stays small.
+#[derive(Debug, Clone)]
+struct Parts {
+    kind: &'static str,
     status: StatusCode,
     detail: Option<String>,
     headers: HeaderMap,
@@ -21,7 +26,7 @@ pub struct Problem {
 /// The body of a problem document.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemDocument<'a> {
-    /// Always `about:blank`: the status says what kind of problem it is.
+    /// `about:blank` where the status says all, else a URI that names the kind of problem.
     r#type: &'static str,
     /// The status in words.
     title: &'static str,
@@ -35,12 +40,14 @@ pub struct ProblemDocument<'a> {
 impl Problem {
     /// A problem that says no more than its status.
     pub fn new(status: StatusCode) -> Self {
-        Self { status, detail: None, headers: HeaderMap::new() }
+        Self(Box::new(Parts { kind: "about:blank", status, detail: None, headers: HeaderMap::new() }))
     }
 
     /// A problem with a sentence.
     pub fn with_detail(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { detail: Some(detail.into()), ..Self::new(status) }
+        let mut problem = Self::new(status);
+        problem.0.detail = Some(detail.into());
+        problem
     }
 
     /// The client must come with a credential, or with a better one.
@@ -64,38 +71,44 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED).header(ALLOW, HeaderValue::from_static(allowed))
     }
 
+    /// Of a kind that programs tell apart from others of the same status, named by a URI.
+    pub fn of_type(mut self, kind: &'static str) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
     /// With one more header.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.0.headers.insert(name, value);
         self
     }
 
     /// Its status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// Its sentence.
     pub fn detail(&self) -> Option<&str> {
-        self.detail.as_deref()
+        self.0.detail.as_deref()
     }
 
     /// The whole answer.
     pub fn into_response<B: From<Bytes>>(self) -> Response<B> {
+        let Parts { kind, status, detail, mut headers } = *self.0;
         let document = ProblemDocument {
-            r#type: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Problem"),
-            status: self.status.as_u16(),
-            detail: self.detail.as_deref(),
+            r#type: kind,
+            title: status.canonical_reason().unwrap_or("Problem"),
+            status: status.as_u16(),
+            detail: detail.as_deref(),
         };
         // Three strings and a number always become JSON.
         let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut headers = self.headers;
         headers.insert(CONTENT_TYPE, PROBLEM_JSON);
         headers.insert(CONTENT_LENGTH, body.len().into());
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let mut response = Response::new(Bytes::from(body).into());
-        *response.status_mut() = self.status;
+        *response.status_mut() = status;
         *response.headers_mut() = headers;
         response
     }

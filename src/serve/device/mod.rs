@@ -33,6 +33,7 @@ use super::not_found::not_found;
 use super::problem::Problem;
 use crate::model::{Artifact, Blake3Digest, Report, ReportError, Snapshot};
 use group_cache::GroupCache;
+pub(in crate::serve) use identity::bearer;
 use identity::identify;
 pub use metrics::DeviceMetrics;
 use offer_text::OfferTexts;

@@ -17,10 +17,12 @@ const TEXTS_MAX: usize = 4096;
 /// The longest text kept: an offer of thousands of artifacts is rendered each time instead.
 const TEXT_MAX_BYTES: usize = 64 * 1024;
 
+type Texts = HashMap<(ReleaseId, Option<Platform>), Arc<str>>;
+
 /// The beginnings of offers, by what they depend on. A release never changes, so they are never stale.
 #[derive(Debug, Default)]
 pub(super) struct OfferTexts {
-    texts: RwLock<HashMap<(ReleaseId, Option<Platform>), Arc<str>>>,
+    texts: RwLock<Texts>,
 }
 
 #[derive(Serialize)]

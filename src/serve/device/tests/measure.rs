@@ -60,6 +60,7 @@ fn measure_offer() {
         }
         rows
     });
+    let _guard = runtime.enter();
     while !client.is_finished() {
         runtime.block_on(tokio::time::sleep(Duration::from_millis(100)));
     }
