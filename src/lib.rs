@@ -1,4 +1,10 @@
 //! Ringfence: stores every version of every update once, decides for each device which version it may see now, and
 //! hands it out. `ARCHITECTURE.md` is the map.
 
+pub mod journal;
 pub mod model;
+pub mod policy;
+pub mod serve;
+pub mod store;
+pub mod sys;
+pub mod telemetry;

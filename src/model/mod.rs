@@ -17,6 +17,8 @@ mod release;
 mod report;
 mod snapshot;
 mod target;
+#[cfg(test)]
+pub mod testing;
 mod token;
 mod version;
 

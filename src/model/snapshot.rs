@@ -79,6 +79,12 @@ impl Snapshot {
         self.time
     }
 
+    /// The moment at which present decisions are made when the wall clock shows `clock`: never before the last event,
+    /// so that a clock set back cannot hide what has just been withdrawn or held.
+    pub fn present(&self, clock: Timestamp) -> Timestamp {
+        self.time.map_or(clock, |time| time.max(clock))
+    }
+
     /// All products in order of name.
     pub fn products(&self) -> impl ExactSizeIterator<Item = &Arc<ProductReleases>> {
         self.products.values()

@@ -1,21 +1,108 @@
-//! The policy as written by admins: rings, groups, pins, deferrals; parsed once from TOML into checked values.
+//! The policy as admins write it: rings, groups, pins, deferrals; parsed once from TOML into checked values.
 //!
-//! What this module deliberately does not do: decide. That is the `policy` room's.
-use serde::{Deserialize, Serialize};
+//! What this module deliberately does not do: decide. That is the `policy` room's. It knows no key that nothing
+//! enforces: an unknown key is an error, because a rule that is read and then ignored is worse than none.
 
-/// placeholder: replaced by the policy helper
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Predicate;
-/// placeholder
-#[derive(Debug, Clone)]
-pub struct Policy;
-/// placeholder
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("x")]
-pub struct PolicyError;
+mod duration;
+mod error;
+mod glob;
+mod group;
+mod node;
+mod predicate;
+mod read;
+mod schema;
+mod scoped;
+mod sentences;
+#[cfg(test)]
+mod tests;
+
+use super::{ApprovalRule, Class, GroupName, RingName};
+pub use duration::{Deferral, DeferralError};
+pub use error::{Finding, PolicyError};
+pub use glob::{Glob, GlobError};
+pub use group::Group;
+pub use predicate::{DeviceFacts, Predicate, PredicateError};
+pub use schema::policy_schema;
+pub use scoped::Scoped;
+
+/// The name of the group that takes every request without a proven identity.
+pub const UNIDENTIFIED: &str = "unidentified";
+/// The longest policy text, in bytes.
+pub const MAX_TEXT_BYTES: usize = 1 << 20;
+/// The most groups in one policy.
+pub const MAX_GROUPS: usize = 2_000;
+/// The most rings in one policy.
+pub const MAX_RINGS: usize = 32;
+
+/// An exposure tier. Rings are ordered: the earlier one sees a release first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ring {
+    pub(super) name: RingName,
+    pub(super) defer: [Deferral; 2],
+}
+
+impl Ring {
+    /// Its name.
+    pub fn name(&self) -> &RingName {
+        &self.name
+    }
+
+    /// How long after publication its groups see a release of this class, where they do not say otherwise.
+    pub fn defer(&self, class: Class) -> Deferral {
+        self.defer[class as usize]
+    }
+}
+
+/// A checked policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    approve: [ApprovalRule; 2],
+    rings: Vec<Ring>,
+    groups: Vec<Group>,
+    unidentified: Option<usize>,
+}
+
 impl Policy {
-    /// placeholder
-    pub fn parse(_: &str) -> Result<Self, PolicyError> {
-        Ok(Self)
+    /// Parses and checks a policy text.
+    ///
+    /// # Errors
+    /// Every finding of the whole text, each with its line. Syntax errors are found first; where there are any, the
+    /// rules are not looked at.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        read::read(text)
+    }
+
+    /// The rings in order of exposure.
+    pub fn rings(&self) -> &[Ring] {
+        &self.rings
+    }
+
+    /// The groups in order of precedence.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// One group by name.
+    pub fn group(&self, name: &GroupName) -> Option<&Group> {
+        self.groups.iter().find(|group| group.name() == name)
+    }
+
+    /// Whose approval releases of this class need before they are published.
+    pub fn approval(&self, class: Class) -> ApprovalRule {
+        self.approve[class as usize]
+    }
+
+    /// The one group of a request: the first whose predicate matches or, for a request without identity, the group
+    /// named [`UNIDENTIFIED`]. `None` where there is no such group: the request sees nothing.
+    pub fn group_of(&self, facts: &DeviceFacts<'_>) -> Option<&Group> {
+        if facts.id.is_none() {
+            return self.unidentified.map(|index| &self.groups[index]);
+        }
+        self.groups.iter().find(|group| group.matches().is_some_and(|predicate| predicate.matches(facts)))
+    }
+
+    /// Each rule as a sentence that can be read aloud.
+    pub fn sentences(&self) -> Vec<String> {
+        sentences::sentences(self)
     }
 }

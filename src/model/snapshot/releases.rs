@@ -17,6 +17,10 @@ pub struct ProductReleases {
     by_id: HashMap<ReleaseId, u64>,
     by_blob: BTreeSet<(Blake3Digest, u64)>,
     aliases: BTreeMap<Sha256Digest, Blake3Digest>,
+    /// At index `i` the index of the highest version among the releases up to `i`.
+    highest: Vec<usize>,
+    /// Indexes of the barriers.
+    barriers: Vec<usize>,
     holds: Vec<Arc<Hold>>,
     pins: Vec<Arc<Pin>>,
     /// Sorted times at which something that a decision looks at changed or will change.
@@ -33,6 +37,8 @@ impl ProductReleases {
             by_id: HashMap::new(),
             by_blob: BTreeSet::new(),
             aliases: BTreeMap::new(),
+            highest: Vec::new(),
+            barriers: Vec::new(),
             holds: Vec::new(),
             pins: Vec::new(),
             changes: Vec::new(),
@@ -75,6 +81,18 @@ impl ProductReleases {
         self.aliases.get(sha256).copied()
     }
 
+    /// The highest version among the releases up to this sequence, published or not: versions may fall where an older
+    /// one was published on purpose.
+    pub fn highest_version_up_to(&self, sequence: u64) -> Option<&Version> {
+        let index = usize::try_from(sequence.checked_sub(1)?).ok()?;
+        self.highest.get(index).map(|highest| self.releases[*highest].version())
+    }
+
+    /// The releases that must be installed before any later one, lowest sequence first.
+    pub fn barriers(&self) -> impl Iterator<Item = &Arc<Release>> {
+        self.barriers.iter().map(|index| &self.releases[*index])
+    }
+
     /// The holds ever added for it, oldest first.
     pub fn holds(&self) -> &[Arc<Hold>] {
         &self.holds
@@ -104,6 +122,12 @@ impl ProductReleases {
         let withdrawn_at = release.withdrawn.as_ref().map(|(stamp, _)| stamp.at);
         for at in [approved_at, release.published_at, withdrawn_at].into_iter().flatten() {
             self.note_change(at);
+        }
+        let index = self.releases.len();
+        let higher = |highest: &usize| self.releases[*highest].version() > release.version();
+        self.highest.push(self.highest.last().copied().filter(higher).unwrap_or(index));
+        if release.manifest.barrier {
+            self.barriers.push(index);
         }
         self.releases.push(Arc::new(release));
     }

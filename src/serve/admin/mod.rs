@@ -1,0 +1,83 @@
+//! The admin API: thin handlers over the use cases of `control` and `publish`.
+//!
+//! Every route belongs to one [`Action`]; the router of that action lets nobody in whose role does not allow it, so a
+//! handler cannot forget to ask. Handlers read their input, call one use case, and describe its result; how a refusal
+//! looks is decided in `refusals` alone. Every change is made in the name of the [`Person`] of the request.
+
+mod access;
+mod answers;
+mod explain;
+mod extract;
+mod holds;
+mod inventory;
+mod journal;
+mod maintenance;
+mod open;
+mod pins;
+mod policies;
+mod products;
+mod refusals;
+mod releases;
+mod router;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod uploads;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::{Request, Response};
+use jiff::Timestamp;
+
+use super::bodies::RequestBody;
+use super::connection::Handler;
+use crate::catalog::Catalog;
+use crate::control::TokenKey;
+use crate::publish::Publisher;
+use crate::telemetry::Metrics;
+
+pub use access::{Action, Person, may};
+pub use maintenance::{Maintenance, MaintenanceError, RebuildResult, StoreCheck, StoreStats, SweepResult};
+pub use router::{AdminApi, openapi};
+
+/// What the admin listener needs.
+pub struct AdminServices {
+    /// The journal's projection.
+    pub catalog: Arc<Catalog>,
+    /// Publishing and its uploads.
+    pub publisher: Arc<Publisher>,
+    /// The key under which tokens are kept.
+    pub token_key: TokenKey,
+    /// Everything that was registered.
+    pub metrics: Metrics,
+    /// Long work on the store.
+    pub maintenance: Box<dyn Maintenance>,
+    /// Whether requests can be answered well now; an error says why not.
+    pub readiness: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// What this server says of itself.
+    pub about: About,
+}
+
+/// What a server says of itself.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// Its data directory.
+    pub data: PathBuf,
+    /// The journal's directory.
+    pub journal_dir: PathBuf,
+    /// Its listeners by name, with the addresses that they are bound to.
+    pub listeners: BTreeMap<String, Vec<String>>,
+}
+
+impl Handler for AdminApi {
+    type Body = Body;
+
+    async fn handle(&self, request: Request<RequestBody>) -> Response<Body> {
+        self.call(request).await
+    }
+}

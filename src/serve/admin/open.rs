@@ -1,0 +1,90 @@
+//! What the server says of itself: status for people; health, readiness and metrics for machines, without a credential.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::access::Services;
+use super::refusals::failed;
+use crate::serve::problem::Problem;
+use crate::telemetry::METRICS_CONTENT_TYPE;
+
+/// A server's state at a glance.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StatusAnswer {
+    version: &'static str,
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    /// The last durable event.
+    seq: u64,
+    /// Its hash.
+    head: String,
+    /// The data directory.
+    data: String,
+    /// Each listener with what it is bound to.
+    listeners: BTreeMap<String, Vec<String>>,
+    products: usize,
+    releases: usize,
+    /// Devices in the inventory.
+    devices: usize,
+}
+
+/// The server's state at a glance.
+#[utoipa::path(get, path = "/v1/status", responses((status = 200, body = StatusAnswer)))]
+pub(super) async fn status(State(services): Services) -> Json<StatusAnswer> {
+    let snapshot = services.catalog.snapshot();
+    let (seq, head) = services.catalog.head();
+    let about = &services.about;
+    Json(StatusAnswer {
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: about.started_at,
+        seq,
+        head: head.to_hex(),
+        data: about.data.display().to_string(),
+        listeners: about.listeners.clone(),
+        products: snapshot.products().len(),
+        releases: snapshot.products().map(|product| product.releases().len()).sum(),
+        devices: snapshot.devices().filter(|(_, history)| history.latest().is_some()).count(),
+    })
+}
+
+/// Whether the process answers at all.
+#[utoipa::path(get, path = "/healthz", responses((status = 200, body = String, content_type = "text/plain")))]
+pub(super) async fn health() -> Response {
+    plain(StatusCode::OK, "ok\n".into())
+}
+
+/// Whether requests can be answered well now.
+#[utoipa::path(get, path = "/readyz", responses(
+    (status = 200, body = String, content_type = "text/plain"),
+    (status = 503, description = "not now; the text says why", body = String, content_type = "text/plain"),
+))]
+pub(super) async fn ready(State(services): Services) -> Response {
+    match (services.readiness)() {
+        Ok(()) => plain(StatusCode::OK, "ready\n".into()),
+        Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    }
+}
+
+/// All metrics as OpenMetrics text.
+#[utoipa::path(get, path = "/metrics",
+    responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
+pub(super) async fn metrics(State(services): Services) -> Result<Response, Problem> {
+    let text = services.metrics.render().map_err(|error| failed(&error))?;
+    Ok(([(CONTENT_TYPE, HeaderValue::from_static(METRICS_CONTENT_TYPE))], text).into_response())
+}
+
+fn plain(status: StatusCode, text: String) -> Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (status, headers, text).into_response()
+}

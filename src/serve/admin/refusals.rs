@@ -1,0 +1,121 @@
+//! How refusals of the rooms below look over HTTP: one place, one exhaustive match an error, no wildcard arm. What
+//! failed on the server's side is logged here, once, and told to nobody.
+
+use std::fmt::Display;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::control::ControlError;
+use crate::journal::JournalError;
+use crate::publish::{PublishError, UploadError};
+use crate::serve::problem::Problem;
+use crate::store::StoreError;
+
+/// Where an upload has to go on.
+pub(super) static UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+
+impl From<ControlError> for Problem {
+    fn from(error: ControlError) -> Self {
+        use ControlError as E;
+        let status = match &error {
+            E::UnknownProduct(_) | E::UnknownRelease { .. } | E::UnknownId { .. } | E::UnknownDevice(_) => {
+                StatusCode::NOT_FOUND
+            }
+            E::OtherClass { .. } | E::OtherRelease { .. } | E::WrongState { .. } | E::Ended { .. } => {
+                StatusCode::CONFLICT
+            }
+            E::OtherPolicy { .. } => StatusCode::PRECONDITION_FAILED,
+            E::OwnRelease { .. } => StatusCode::FORBIDDEN,
+            E::UnknownGroup(_) | E::UnknownRing(_) | E::EndsInThePast | E::BadPolicy(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            E::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            E::Random(_) | E::Contradiction(_) => return failed(&error),
+            E::Journal(journal) => return journal_failed(journal),
+        };
+        Self::with_detail(status, error.to_string())
+    }
+}
+
+impl From<UploadError> for Problem {
+    fn from(error: UploadError) -> Self {
+        use UploadError as E;
+        let detail = error.to_string();
+        match &error {
+            E::Unknown(_) => Self::with_detail(StatusCode::NOT_FOUND, detail),
+            E::TooLarge { .. } | E::TooLong { .. } => Self::with_detail(StatusCode::PAYLOAD_TOO_LARGE, detail),
+            E::TooMany { .. } => Self::try_again(60, &detail),
+            E::WrongOffset { expected, .. } => {
+                let expected = HeaderValue::from(*expected);
+                Self::with_detail(StatusCode::CONFLICT, detail).header(UPLOAD_OFFSET.clone(), expected)
+            }
+            E::Busy | E::Incomplete { .. } => Self::with_detail(StatusCode::CONFLICT, detail),
+            E::Interrupted { .. } => Self::with_detail(StatusCode::REQUEST_TIMEOUT, detail),
+            E::Store(store) => store_failed(store),
+            E::Random(_) => failed(&error),
+        }
+    }
+}
+
+impl From<PublishError> for Problem {
+    fn from(error: PublishError) -> Self {
+        use PublishError as E;
+        match error {
+            E::UnknownProduct(_) => Self::with_detail(StatusCode::NOT_FOUND, error.to_string()),
+            E::Upload(upload) => upload.into(),
+            E::Findings { .. } => Self::with_detail(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+            E::OtherContent { .. } | E::Withdrawn { .. } => Self::with_detail(StatusCode::CONFLICT, error.to_string()),
+            E::Store(store) => store_failed(&store),
+            E::Contradiction(_) => failed(&error),
+            E::Journal(journal) => journal_failed(&journal),
+        }
+    }
+}
+
+fn store_failed(error: &StoreError) -> Problem {
+    match error {
+        // Says nothing of the server but what the client has to wait for.
+        StoreError::NoSpace { .. } => {
+            tracing::error!(%error, "no space for an upload");
+            Problem::with_detail(StatusCode::INSUFFICIENT_STORAGE, "there is no space left on the server")
+        }
+        StoreError::ReadOnly { .. }
+        | StoreError::NotDurable { .. }
+        | StoreError::Io { .. }
+        | StoreError::Corrupt { .. }
+        | StoreError::IndexLocked { .. }
+        | StoreError::Index { .. } => failed(error),
+    }
+}
+
+/// Whether the journal took the change is known only where it was refused for want of space or time.
+fn journal_failed(error: &JournalError) -> Problem {
+    match error {
+        JournalError::NoSpace { .. } => {
+            tracing::error!(%error, "no space in the journal");
+            Problem::with_detail(StatusCode::INSUFFICIENT_STORAGE, "there is no space left on the server")
+        }
+        JournalError::Backlog { .. } => {
+            tracing::error!(%error, "the journal is behind");
+            Problem::try_again(5, "the server's disk is behind; nothing was changed")
+        }
+        JournalError::TooLong { .. } => Problem::with_detail(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+        JournalError::Io { .. }
+        | JournalError::MissingSegment { .. }
+        | JournalError::EmptySegment { .. }
+        | JournalError::Broken { .. }
+        | JournalError::Rejected { .. }
+        | JournalError::SnapshotMismatch { .. }
+        | JournalError::HeadMismatch { .. }
+        | JournalError::NotOneLine
+        | JournalError::NotJson(_)
+        | JournalError::NeverQueued { .. }
+        | JournalError::Failed { .. } => failed(error),
+    }
+}
+
+/// The server's own failure: logged, not told.
+pub(super) fn failed(error: &dyn Display) -> Problem {
+    tracing::error!(%error, "a request failed");
+    Problem::internal()
+}

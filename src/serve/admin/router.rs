@@ -1,0 +1,137 @@
+//! The table of routes: each under the action that it is.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::middleware::{Next, from_fn};
+use axum::{Json, Router};
+use http::{Request, Response, StatusCode, Uri};
+use tower::Service as _;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::access::{Action, authorize};
+use super::{
+    AdminServices, explain, holds, inventory, journal, maintenance, open, pins, policies, products, releases, tokens,
+    uploads,
+};
+use crate::serve::bodies::RequestBody;
+use crate::serve::problem::Problem;
+
+/// The admin listeners' handler. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AdminApi(Router);
+
+type Routes = OpenApiRouter<Arc<AdminServices>>;
+
+impl AdminApi {
+    /// A handler over these services.
+    pub fn new(services: AdminServices) -> Self {
+        let services = Arc::new(services);
+        let guard = |routes: Routes, action: Action| {
+            let services = services.clone();
+            routes.route_layer(from_fn(move |request, next: Next| authorize(action, services.clone(), request, next)))
+        };
+        let mut all = open_routes();
+        for (action, routes) in guarded_routes() {
+            all = all.merge(guard(routes, action));
+        }
+        let (router, _) = all.split_for_parts();
+        // The document is the same for every request: written once.
+        let document = serde_json::to_value(openapi()).unwrap_or_default();
+        let router = router
+            .route("/v1/openapi.json", axum::routing::get(move || std::future::ready(Json(document.clone()))))
+            .fallback(unknown)
+            .method_not_allowed_fallback(|| async { Problem::new(StatusCode::METHOD_NOT_ALLOWED) })
+            .with_state(services);
+        Self(router)
+    }
+
+    pub(super) async fn call(&self, request: Request<RequestBody>) -> Response<Body> {
+        // A router is always ready, so it can be called at once.
+        let answered: Result<_, Infallible> = self.0.clone().call(request).await;
+        answered.unwrap_or_else(|never| match never {})
+    }
+}
+
+async fn unknown(uri: Uri) -> Response<Body> {
+    let detail = format!("there is no {}; /v1/openapi.json lists what there is", uri.path());
+    Problem::with_detail(StatusCode::NOT_FOUND, detail).into_response()
+}
+
+fn open_routes() -> Routes {
+    OpenApiRouter::new().routes(routes!(open::health)).routes(routes!(open::ready)).routes(routes!(open::metrics))
+}
+
+/// Every other route, under its action. This is the one place that says what a route is.
+fn guarded_routes() -> [(Action, Routes); 5] {
+    let read = OpenApiRouter::new()
+        .routes(routes!(open::status))
+        .routes(routes!(products::list))
+        .routes(routes!(releases::list))
+        .routes(routes!(releases::show))
+        .routes(routes!(holds::list))
+        .routes(routes!(pins::list))
+        .routes(routes!(policies::show))
+        .routes(routes!(policies::history))
+        .routes(routes!(policies::show_past))
+        .routes(routes!(policies::check))
+        .routes(routes!(policies::plan))
+        .routes(routes!(inventory::list))
+        .routes(routes!(inventory::show))
+        .routes(routes!(explain::explain))
+        .routes(routes!(journal::list))
+        .routes(routes!(journal::head))
+        .routes(routes!(journal::check))
+        .routes(routes!(maintenance::stats));
+    let publish = OpenApiRouter::new()
+        .routes(routes!(products::add))
+        .routes(routes!(releases::publish))
+        .routes(routes!(uploads::open))
+        .routes(routes!(uploads::show, uploads::append, uploads::drop_one));
+    let approve = OpenApiRouter::new().routes(routes!(releases::approve)).routes(routes!(releases::withdraw));
+    let operate = OpenApiRouter::new()
+        .routes(routes!(holds::add))
+        .routes(routes!(holds::lift))
+        .routes(routes!(pins::add))
+        .routes(routes!(pins::remove))
+        .routes(routes!(policies::apply))
+        .routes(routes!(inventory::import))
+        .routes(routes!(inventory::remove))
+        .routes(routes!(maintenance::verify))
+        .routes(routes!(maintenance::scrub))
+        .routes(routes!(maintenance::sweep))
+        .routes(routes!(maintenance::rebuild));
+    let administer = OpenApiRouter::new()
+        .routes(routes!(tokens::list))
+        .routes(routes!(tokens::create))
+        .routes(routes!(tokens::revoke));
+    [
+        (Action::Read, read),
+        (Action::Publish, publish),
+        (Action::Approve, approve),
+        (Action::Operate, operate),
+        (Action::Administer, administer),
+    ]
+}
+
+/// The OpenAPI document of the admin API.
+pub fn openapi() -> OpenApi {
+    let mut routes = OpenApiRouter::new();
+    for (_, guarded) in guarded_routes() {
+        routes = routes.merge(guarded);
+    }
+    let mut document = routes.merge(open_routes()).into_openapi();
+    document.info.title = "Ringfence admin API".into();
+    document.info.version = env!("CARGO_PKG_VERSION").into();
+    document.info.description =
+        Some("Errors are problem documents (RFC 9457). Every change is journaled under the name of its token.".into());
+    document.info.license = None;
+    let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    document.components.get_or_insert_default().add_security_scheme("token", scheme);
+    document.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
+    document
+}

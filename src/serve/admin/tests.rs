@@ -1,0 +1,74 @@
+//! The tables of the admin API: who may do what, and which routes there are.
+
+use super::*;
+use crate::model::Role;
+
+#[test]
+fn every_role_reads_and_only_an_admin_does_everything() {
+    use Action::{Administer, Approve, Operate, Publish, Read};
+    let allowed = |role| -> Vec<Action> {
+        [Read, Publish, Approve, Operate, Administer].into_iter().filter(|action| may(role, *action)).collect()
+    };
+    assert_eq!(allowed(Role::Auditor), [Read]);
+    assert_eq!(allowed(Role::Publisher), [Read, Publish]);
+    assert_eq!(allowed(Role::Approver), [Read, Approve]);
+    assert_eq!(allowed(Role::Operator), [Read, Operate]);
+    assert_eq!(allowed(Role::Admin), [Read, Publish, Approve, Operate, Administer]);
+}
+
+#[test]
+fn the_document_has_every_route() {
+    let document = serde_json::to_value(openapi()).unwrap();
+    let mut routes = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            routes.push(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    routes.sort();
+    let expected = "\
+DELETE /v1/uploads/{id}
+GET /healthz
+GET /metrics
+GET /readyz
+GET /v1/devices
+GET /v1/devices/{id}
+GET /v1/explain
+GET /v1/holds
+GET /v1/journal
+GET /v1/journal/head
+GET /v1/pins
+GET /v1/policy
+GET /v1/policy/history
+GET /v1/policy/history/{seq}
+GET /v1/products
+GET /v1/products/{product}/releases
+GET /v1/products/{product}/releases/{version}
+GET /v1/status
+GET /v1/store/stats
+GET /v1/tokens
+GET /v1/uploads/{id}
+PATCH /v1/uploads/{id}
+POST /v1/devices/import
+POST /v1/devices/remove
+POST /v1/holds
+POST /v1/holds/{id}/lift
+POST /v1/journal/verify
+POST /v1/pins
+POST /v1/pins/{id}/remove
+POST /v1/policy/apply
+POST /v1/policy/check
+POST /v1/policy/plan
+POST /v1/products
+POST /v1/products/{product}/releases
+POST /v1/products/{product}/releases/{version}/approve
+POST /v1/products/{product}/releases/{version}/withdraw
+POST /v1/store/rebuild
+POST /v1/store/scrub
+POST /v1/store/sweep
+POST /v1/store/verify
+POST /v1/tokens
+POST /v1/tokens/{id}/revoke
+POST /v1/uploads";
+    assert_eq!(routes.join("\n"), expected);
+}

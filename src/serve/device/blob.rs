@@ -1,0 +1,85 @@
+//! `GET|HEAD /v1/blobs/{digest}`: the bytes of an artifact, to whoever may have it.
+//!
+//! A digest is not a capability: the request is answered only if a release that this requester may download contains
+//! the blob, and storage is not touched before that is known.
+
+use http::header::HeaderValue;
+use http::{Method, Request};
+use jiff::Timestamp;
+
+use super::offer::peer_address;
+use super::route::BlobName;
+use super::{Answer, Backend, Inner, Problem, Refusal, RequestBody, identify};
+use crate::model::{Artifact, Release, Snapshot};
+use crate::policy::{Requester, may_download};
+use crate::serve::http::{Representation, plan};
+
+impl<B: Backend> Inner<B> {
+    pub(super) fn blob(&self, name: Option<&BlobName>, request: &Request<RequestBody>) -> Answer {
+        let snapshot = self.backend.snapshot();
+        let now = self.backend.now(&snapshot);
+        let address = peer_address(request);
+        let trusted = &self.options.header_trusted_from;
+        let device = identify(&self.backend, trusted, &snapshot, request.headers(), address, now)
+            .map_err(|_| Refusal::NotFound)?;
+        let name = name.ok_or(Refusal::NotFound)?;
+        let who = Requester { device: device.as_ref(), address, platform: None, current: None };
+        let artifact = self.find_for(&snapshot, &who, name, now).ok_or(Refusal::NotFound)?;
+        self.send(artifact, request)
+    }
+
+    /// The artifact with these bytes in a release that `who` may download.
+    fn find_for<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        who: &Requester<'_>,
+        name: &BlobName,
+        now: Timestamp,
+    ) -> Option<&'s Artifact> {
+        let grace = self.options.download_grace;
+        snapshot.products().find_map(|product| {
+            let digest = match name {
+                BlobName::Blake3(digest) => *digest,
+                BlobName::Sha256(sha256) => product.blob_with_sha256(sha256)?,
+            };
+            let name = &product.product().name;
+            let allowed = |release: &Release| may_download(snapshot, who, name, release, now, grace);
+            let release = product.with_blob(&digest).rev().find(|release| allowed(release))?;
+            release.manifest.artifacts.iter().find(|artifact| artifact.blake3 == digest)
+        })
+    }
+
+    fn send(&self, artifact: &Artifact, request: &Request<RequestBody>) -> Answer {
+        let representation = Representation {
+            size: artifact.size,
+            blake3: artifact.blake3,
+            sha256: Some(artifact.sha256),
+            last_modified: None,
+            media_type: HeaderValue::try_from(&artifact.media_type)
+                .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream")),
+            cache_control: Some(HeaderValue::from_static("private, max-age=31536000, immutable")),
+            longest_transfer: None,
+            boundary_salt: self.options.boundary_salt,
+        };
+        let plan = plan(request.method(), request.headers(), &representation);
+        if *request.method() == Method::HEAD {
+            return Ok(plan.respond(&bytes::Bytes::new(), None));
+        }
+        match self.backend.body(artifact) {
+            Ok(Some(body)) => Ok(plan.respond(&body, None)),
+            Ok(None) => {
+                tracing::error!(blob = %artifact.blake3, "a blob of a release is missing from the store");
+                Err(unavailable())
+            }
+            Err(error) => {
+                tracing::error!(blob = %artifact.blake3, error, "a blob cannot be served");
+                Err(unavailable())
+            }
+        }
+    }
+}
+
+/// Damaged or missing bytes may come back from a mirror or by hand; the device should ask again rather than give up.
+fn unavailable() -> Refusal {
+    Problem::try_again(300, "the bytes cannot be read at the moment").into()
+}

@@ -1,0 +1,188 @@
+//! What devices ask: offers, blobs, and taking their reports.
+//!
+//! A request goes: route → method → credential → the words of its query → what it may see → bytes. Each step can
+//! only refuse by what it has looked at so far, so no refusal tells more than the step before it knew. Everything about
+//! a product, release or blob that the requester may not see is [`not_found`], for every method and condition.
+//!
+//! This listener deliberately changes nothing but reports, and names no version but the decided one.
+
+mod blob;
+mod group_cache;
+mod identity;
+mod metrics;
+mod offer;
+mod offer_text;
+mod report;
+mod route;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use ipnet::IpNet;
+use jiff::{SignedDuration, Timestamp};
+
+use super::bodies::RequestBody;
+use super::connection::Handler;
+use super::http::BytesBody;
+use super::not_found::not_found;
+use super::problem::Problem;
+use crate::model::{Artifact, Blake3Digest, Report, ReportError, Snapshot};
+use group_cache::GroupCache;
+pub(in crate::serve) use identity::bearer;
+use identity::identify;
+pub use metrics::DeviceMetrics;
+use offer_text::OfferTexts;
+use route::Route;
+
+/// What the device listener needs of the rooms below.
+pub trait Backend: Send + Sync + 'static {
+    /// The durable state at this moment.
+    fn snapshot(&self) -> Arc<Snapshot>;
+    /// The time of decisions on that state: the wall clock, never before its newest event.
+    fn now(&self, snapshot: &Snapshot) -> Timestamp;
+    /// The keyed hash of a bearer token; `None` if the text cannot be one.
+    fn token_hash(&self, secret: &str) -> Option<Blake3Digest>;
+    /// The bytes of an artifact; `None` if they are missing. An error is a sentence for the log.
+    fn body(&self, artifact: &Artifact) -> Result<Option<Bytes>, String>;
+    /// Stores reports of one device, all of them or none. Returns after fsync.
+    fn record_reports(
+        &self,
+        reports: Vec<Report>,
+    ) -> impl Future<Output = Result<RecordedReports, RecordReportsError>> + Send;
+}
+
+/// What became of reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordedReports {
+    /// New ones.
+    pub recorded: usize,
+    /// Those whose id was known already; they changed nothing.
+    pub repeated: usize,
+}
+
+/// Why reports were not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordReportsError {
+    /// One of them is refused.
+    #[error(transparent)]
+    Refused(#[from] ReportError),
+    /// They cannot be stored now; the sentence is for the log.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// How the device listener answers.
+#[derive(Debug, Clone)]
+pub struct DeviceOptions {
+    /// From where the header `Ringfence-Device` is believed.
+    pub header_trusted_from: Vec<IpNet>,
+    /// How long a download may go on after another release was decided.
+    pub download_grace: SignedDuration,
+    /// When a device is told to ask again: at the end of the decision, but not before and not after.
+    pub next_check: (Duration, Duration),
+    /// Random, drawn once a process: keeps multipart boundaries from being foreseen.
+    pub boundary_salt: u64,
+}
+
+impl Default for DeviceOptions {
+    fn default() -> Self {
+        Self {
+            header_trusted_from: Vec::new(),
+            download_grace: SignedDuration::from_hours(24),
+            next_check: (Duration::from_secs(60), Duration::from_secs(4 * 3600)),
+            boundary_salt: 0,
+        }
+    }
+}
+
+/// The device listener's handler.
+pub struct DeviceApi<B>(Arc<Inner<B>>);
+
+struct Inner<B> {
+    backend: B,
+    options: DeviceOptions,
+    metrics: DeviceMetrics,
+    groups: GroupCache,
+    texts: OfferTexts,
+}
+
+impl<B> Clone for DeviceApi<B> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<B: Backend> DeviceApi<B> {
+    /// A handler over this backend.
+    pub fn new(backend: B, options: DeviceOptions, metrics: DeviceMetrics) -> Self {
+        let (groups, texts) = (GroupCache::default(), OfferTexts::default());
+        Self(Arc::new(Inner { backend, options, metrics, groups, texts }))
+    }
+}
+
+impl<B: Backend> Handler for DeviceApi<B> {
+    type Body = BytesBody;
+
+    async fn handle(&self, request: Request<RequestBody>) -> Response<BytesBody> {
+        let begun = Instant::now();
+        let route = Route::of(request.uri().path());
+        let kind = route.kind();
+        let response = match self.0.answer(&route, request).await {
+            Ok(response) => response,
+            Err(Refusal::NotFound) => not_found(),
+            Err(Refusal::Problem(problem)) => problem.into_response(),
+        };
+        self.0.metrics.answered(kind, response.status(), begun.elapsed());
+        response
+    }
+}
+
+/// Why a request is not answered with what it asked for.
+enum Refusal {
+    /// Unknown, withheld or malformed: nobody can tell which.
+    NotFound,
+    /// Something that tells nothing of what there is.
+    Problem(Problem),
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+type Answer = Result<Response<BytesBody>, Refusal>;
+
+impl<B: Backend> Inner<B> {
+    async fn answer(&self, route: &Route, request: Request<RequestBody>) -> Answer {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        match route {
+            Route::Offer(_) | Route::Blob(_) | Route::Health if !reads => {
+                Err(Problem::method_not_allowed("GET, HEAD").into())
+            }
+            Route::Reports if request.method() != Method::POST => Err(Problem::method_not_allowed("POST").into()),
+            Route::Health => Ok(health()),
+            Route::Offer(product) => self.offer(product.as_deref(), &request),
+            Route::Blob(name) => self.blob(name.as_ref(), &request),
+            Route::Reports => self.reports(request).await,
+            Route::Unknown => Err(Refusal::NotFound),
+        }
+    }
+}
+
+/// For load balancers: the listener answers. Whether the server is ready is the admin listener's `/readyz`.
+fn health() -> Response<BytesBody> {
+    let body = Bytes::from_static(b"ok\n");
+    let mut response = Response::new(BytesBody::from(body));
+    *response.status_mut() = StatusCode::OK;
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_LENGTH, 3.into());
+    headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,177 @@
+//! `GET /v1/offers/{product}`: which release a device is to have now.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, VARY};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use jiff::Timestamp;
+
+use super::{Answer, Backend, Inner, Problem, Refusal, RequestBody, identify};
+use crate::model::{Platform, ProductName, Snapshot, Version};
+use crate::policy::{Decision, Requester, decide_in_group};
+use crate::serve::http::BytesBody;
+use crate::serve::http::etag::{Comparison, field_matches};
+use crate::serve::peer::Peer;
+
+const MAX_QUERY_BYTES: usize = 1024;
+
+impl<B: Backend> Inner<B> {
+    pub(super) fn offer(&self, product: Option<&str>, request: &Request<RequestBody>) -> Answer {
+        let snapshot = self.backend.snapshot();
+        let now = self.backend.now(&snapshot);
+        let address = peer_address(request);
+        let trusted = &self.options.header_trusted_from;
+        let device = identify(&self.backend, trusted, &snapshot, request.headers(), address, now)
+            .map_err(|_| Problem::unauthorized("the device's credential is not valid"))?;
+        let query = parse_query(request.uri().query().unwrap_or_default())?;
+        let product: ProductName = product.and_then(|text| text.parse().ok()).ok_or(Refusal::NotFound)?;
+        let who = Requester { device: device.as_ref(), address, platform: query.platform, current: query.current };
+        let decision = self.decide(&snapshot, &who, &product, now)?;
+        let next_check_s = self.next_check_s(&decision, now);
+        let Some(release) = decision.release.as_ref().filter(|_| !decision.is_current) else {
+            return Ok(nothing(next_check_s));
+        };
+        // The inventory's word on the platform comes before the request's, as in the decision.
+        let record = device.as_ref().and_then(|id| snapshot.device(id)).and_then(|history| history.at(now));
+        let platform = record.and_then(|device| device.platform.as_ref()).or(who.platform.as_ref());
+        let etag = release_etag(release.id.0.as_bytes());
+        if is_known(request.headers(), &etag) {
+            return Ok(not_modified(&etag));
+        }
+        let text = self.texts.render(release, platform, &decision.reason, next_check_s).map_err(|error| {
+            tracing::error!(%error, release = %release.id, "an offer cannot be rendered");
+            Problem::internal()
+        })?;
+        Ok(offered(request.method(), text, &etag))
+    }
+
+    fn decide(
+        &self,
+        snapshot: &Snapshot,
+        who: &Requester<'_>,
+        product: &ProductName,
+        now: Timestamp,
+    ) -> Result<Decision, Refusal> {
+        let group = self.groups.group(snapshot, who, now).ok_or(Refusal::NotFound)?;
+        let decision = decide_in_group(snapshot, group, who, product, now);
+        if decision.visible { Ok(decision) } else { Err(Refusal::NotFound) }
+    }
+
+    /// Seconds until the device should ask again: when the decision may change, within the configured bounds.
+    fn next_check_s(&self, decision: &Decision, now: Timestamp) -> u64 {
+        let (least, most) = self.options.next_check;
+        let until = decision.valid_until.map_or(most.as_secs(), |until| {
+            // Up to the next whole second: a device that comes a moment early would come in vain.
+            let millis = until.as_millisecond().saturating_sub(now.as_millisecond());
+            u64::try_from(millis).unwrap_or(0).div_ceil(1000)
+        });
+        until.clamp(least.as_secs(), most.as_secs().max(least.as_secs()))
+    }
+}
+
+pub(super) fn peer_address(request: &Request<RequestBody>) -> Option<IpAddr> {
+    request.extensions().get::<Peer>().and_then(Peer::address)
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Query {
+    platform: Option<Platform>,
+    current: Option<Version>,
+}
+
+/// `platform` and `current`, each at most once, and nothing else: a misspelt key would silently change the answer.
+fn parse_query(text: &str) -> Result<Query, Problem> {
+    let bad = |detail: String| Problem::with_detail(StatusCode::BAD_REQUEST, detail);
+    if text.len() > MAX_QUERY_BYTES {
+        return Err(bad(format!("a query has at most {MAX_QUERY_BYTES} characters")));
+    }
+    let mut query = Query::default();
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let is_repeated = match key {
+            "platform" => query.platform.replace(value.parse().map_err(|error| bad(format!("{error}")))?).is_some(),
+            "current" => query.current.replace(value.parse().map_err(|error| bad(format!("{error}")))?).is_some(),
+            _ => return Err(bad("an offer's query has only platform and current".into())),
+        };
+        if is_repeated {
+            return Err(bad(format!("{key} stands twice in the query")));
+        }
+    }
+    Ok(query)
+}
+
+/// Names the release. Weak, because the reason and the time of the next check may differ between two answers that offer
+/// the same.
+fn release_etag(digest: &[u8; 32]) -> Etag {
+    let hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    // Hexadecimal digits and quotes are always a valid value.
+    let value = |text: String| HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
+    Etag { opaque: value(format!("\"{hex}\"")), weak: value(format!("W/\"{hex}\"")) }
+}
+
+struct Etag {
+    opaque: HeaderValue,
+    weak: HeaderValue,
+}
+
+fn is_known(headers: &HeaderMap, etag: &Etag) -> bool {
+    let mut lines = headers.get_all(IF_NONE_MATCH).iter().peekable();
+    lines.peek().is_some() && field_matches(lines, &etag.opaque, Comparison::Weak)
+}
+
+/// What 200 and 304 have in common.
+fn common_headers(etag: &Etag) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(6);
+    headers.insert(ETAG, etag.weak.clone());
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(VARY, VARIES.clone());
+    headers
+}
+
+static VARIES: HeaderValue = HeaderValue::from_static("authorization, ringfence-device");
+
+fn offered(method: &Method, text: Bytes, etag: &Etag) -> Response<BytesBody> {
+    let mut headers = common_headers(etag);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_LENGTH, text.len().into());
+    let body = if method == Method::HEAD { BytesBody::empty() } else { BytesBody::from(text) };
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
+    response
+}
+
+fn not_modified(etag: &Etag) -> Response<BytesBody> {
+    let mut response = Response::new(BytesBody::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    *response.headers_mut() = common_headers(etag);
+    response
+}
+
+/// 204: the device has what it should have, or nothing is for it now.
+fn nothing(next_check_s: u64) -> Response<BytesBody> {
+    let mut response = Response::new(BytesBody::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, next_check_s.into());
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(VARY, VARIES.clone());
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries() {
+        let query = parse_query("platform=windows-x64&current=1.2.3").unwrap();
+        assert_eq!(query.platform.unwrap().as_str(), "windows-x64");
+        assert_eq!(query.current.unwrap().as_str(), "1.2.3");
+        assert_eq!(parse_query("").unwrap(), Query::default());
+        let long = "x".repeat(2000);
+        for bad in ["platform=", "current=v1", "platfrom=x", "current=1&current=1", "current=1%2E2", "x", &long] {
+            assert!(parse_query(bad).is_err(), "{bad}");
+        }
+    }
+}

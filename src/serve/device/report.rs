@@ -1,0 +1,94 @@
+//! `POST /v1/reports`: what devices tell of a release, one report or a list of them.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::offer::peer_address;
+use super::{Answer, Backend, Inner, Problem, RecordReportsError, RequestBody, identify};
+use crate::model::{DeviceId, ProductName, Report, ReportEvent, ReportId, Version};
+use crate::serve::http::BytesBody;
+
+/// Longest body of a request, in bytes.
+const BODY_MAX_BYTES: usize = 256 * 1024;
+/// Most reports of one request.
+const REPORTS_MAX: usize = 1000;
+
+/// One report as a device sends it; who sends it and when it came is the server's to say.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SentReport {
+    id: ReportId,
+    product: ProductName,
+    version: Version,
+    event: ReportEvent,
+    #[serde(default)]
+    at: Option<Timestamp>,
+    #[serde(default)]
+    code: Option<String>,
+}
+
+impl<B: Backend> Inner<B> {
+    pub(super) async fn reports(&self, request: Request<RequestBody>) -> Answer {
+        let snapshot = self.backend.snapshot();
+        let now = self.backend.now(&snapshot);
+        let trusted = &self.options.header_trusted_from;
+        let device = identify(&self.backend, trusted, &snapshot, request.headers(), peer_address(&request), now)
+            .map_err(|_| Problem::unauthorized("the device's credential is not valid"))?
+            .ok_or_else(|| Problem::unauthorized("a report needs the device's credential"))?;
+        // A snapshot is not to be held while a slow body comes in.
+        drop(snapshot);
+        let body = read(request).await?;
+        let reports = parse(&body, &device, now)?;
+        let recorded = self.backend.record_reports(reports).await.map_err(refused)?;
+        let text = format!(r#"{{"recorded":{},"repeated":{}}}"#, recorded.recorded, recorded.repeated);
+        let mut response = Response::new(());
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(CONTENT_LENGTH, text.len().into());
+        Ok(response.map(|()| BytesBody::from(Bytes::from(text))))
+    }
+}
+
+async fn read(request: Request<RequestBody>) -> Result<Bytes, Problem> {
+    let body = Limited::new(request.into_body(), BODY_MAX_BYTES).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            let detail = format!("the body of a report has at most {BODY_MAX_BYTES} bytes");
+            Problem::with_detail(StatusCode::PAYLOAD_TOO_LARGE, detail)
+        } else {
+            Problem::with_detail(StatusCode::REQUEST_TIMEOUT, error.to_string())
+        }
+    })?;
+    Ok(body.to_bytes())
+}
+
+fn parse(body: &[u8], device: &DeviceId, now: Timestamp) -> Result<Vec<Report>, Problem> {
+    let bad = |detail: String| Problem::with_detail(StatusCode::BAD_REQUEST, detail);
+    let is_list = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    let sent: Result<Vec<SentReport>, _> =
+        if is_list { serde_json::from_slice(body) } else { serde_json::from_slice(body).map(|report| vec![report]) };
+    let sent = sent.map_err(|error| bad(format!("the body is not a report or a list of reports: {error}")))?;
+    if sent.len() > REPORTS_MAX {
+        return Err(bad(format!("at most {REPORTS_MAX} reports at once")));
+    }
+    let reports = sent.into_iter().map(|SentReport { id, product, version, event, at, code }| {
+        let device = device.clone();
+        let report = Report { id, device, product, version, event, received_at: now, at, code };
+        report.check().map(|()| report).map_err(|error| bad(error.to_string()))
+    });
+    reports.collect()
+}
+
+/// The one place where a failure to store reports becomes an answer.
+fn refused(error: RecordReportsError) -> Problem {
+    match error {
+        // Unknown and withheld releases are refused with the same words.
+        RecordReportsError::Refused(error) => Problem::with_detail(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+        RecordReportsError::Unavailable(error) => {
+            tracing::error!(error, "reports cannot be stored");
+            Problem::try_again(60, "reports cannot be stored at the moment")
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The device listener's paths. They hold only names whose grammars need no percent-encoding, so nothing is decoded:
+//! an encoded path is some other, unknown path, and there is no second spelling to smuggle anything in.
+
+use crate::model::{Blake3Digest, Sha256Digest};
+
+/// Where a request goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Route {
+    /// `/healthz`
+    Health,
+    /// `/v1/offers/{product}`, the product as text that is not yet a name.
+    Offer(Option<Box<str>>),
+    /// `/v1/blobs/{blake3}` or `/v1/blobs/sha256:{hex}`; `None` where it is neither.
+    Blob(Option<BlobName>),
+    /// `/v1/reports`
+    Reports,
+    /// Anything else.
+    Unknown,
+}
+
+/// How a blob is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BlobName {
+    /// By the name it has in the store.
+    Blake3(Blake3Digest),
+    /// By the digest that vendors publish.
+    Sha256(Sha256Digest),
+}
+
+/// The route without what it names: the label of its metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RouteKind {
+    Health,
+    Offer,
+    Blob,
+    Reports,
+    Unknown,
+}
+
+impl RouteKind {
+    pub(super) const ALL: [Self; 5] = [Self::Health, Self::Offer, Self::Blob, Self::Reports, Self::Unknown];
+
+    pub(super) const fn pattern(self) -> &'static str {
+        match self {
+            Self::Health => "/healthz",
+            Self::Offer => "/v1/offers/{product}",
+            Self::Blob => "/v1/blobs/{digest}",
+            Self::Reports => "/v1/reports",
+            Self::Unknown => "other",
+        }
+    }
+}
+
+impl Route {
+    pub(super) fn of(path: &str) -> Self {
+        if let Some(product) = path.strip_prefix("/v1/offers/") {
+            let is_short = product.len() <= 64;
+            return Self::Offer(is_short.then(|| product.into()));
+        }
+        if let Some(name) = path.strip_prefix("/v1/blobs/") {
+            let name = match name.strip_prefix("sha256:") {
+                Some(hex) => hex.parse().ok().map(BlobName::Sha256),
+                None => name.parse().ok().map(BlobName::Blake3),
+            };
+            return Self::Blob(name);
+        }
+        match path {
+            "/v1/reports" => Self::Reports,
+            "/healthz" => Self::Health,
+            _ => Self::Unknown,
+        }
+    }
+
+    pub(super) fn kind(&self) -> RouteKind {
+        match self {
+            Self::Health => RouteKind::Health,
+            Self::Offer(_) => RouteKind::Offer,
+            Self::Blob(_) => RouteKind::Blob,
+            Self::Reports => RouteKind::Reports,
+            Self::Unknown => RouteKind::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        let hex = "ab".repeat(32);
+        let digest = hex.parse().unwrap();
+        assert_eq!(Route::of(&format!("/v1/blobs/{hex}")), Route::Blob(Some(BlobName::Blake3(digest))));
+        let sha256 = hex.parse().unwrap();
+        assert_eq!(Route::of(&format!("/v1/blobs/sha256:{hex}")), Route::Blob(Some(BlobName::Sha256(sha256))));
+        assert_eq!(Route::of("/v1/offers/av"), Route::Offer(Some("av".into())));
+        for malformed in ["/v1/blobs/", "/v1/blobs/sha256:", "/v1/blobs/AB", "/v1/blobs/../x", "/v1/blobs/%61"] {
+            assert_eq!(Route::of(malformed), Route::Blob(None), "{malformed}");
+        }
+        for unknown in ["", "/", "*", "/v1/offers", "/v1/reports/", "//v1/reports", "/v1/blobs"] {
+            assert_eq!(Route::of(unknown), Route::Unknown, "{unknown}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! A small world for the tests of the device listener: a snapshot made of events, a backend over it, a server.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use prometheus_client::registry::Registry;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_util::sync::CancellationToken;
+
+use crate::model::{
+    Actor, ApprovalRule, Artifact, Blake3Digest, Class, Event, EventRecord, HoldScope, Platform, ReleaseManifest,
+    Report, ReportError, Sha256Digest, Snapshot, TokenScope,
+};
+use crate::serve::device::{Backend, DeviceApi, DeviceMetrics, DeviceOptions, RecordReportsError, RecordedReports};
+use crate::serve::{ConnectionMetrics, Limits, Listener, ListenerName, ServeOptions, serve};
+
+pub(super) const POLICY: &str = r#"
+[approve]
+intelligence = "auto"
+platform = "auto"
+
+[[ring]]
+name = "canary"
+[[ring]]
+name = "critical"
+
+[[group]]
+name = "canaries"
+match = { id = "canary-*" }
+ring = "canary"
+[[group]]
+name = "everyone"
+match = "any"
+ring = "critical"
+"#;
+
+pub(super) fn start_time() -> Timestamp {
+    "2026-11-20T10:00:00Z".parse().unwrap()
+}
+
+/// A snapshot under construction.
+#[derive(Default)]
+pub(super) struct World {
+    pub(super) snapshot: Snapshot,
+    pub(super) bodies: HashMap<Blake3Digest, Bytes>,
+}
+
+impl World {
+    pub(super) fn add(&mut self, event: Event) -> u64 {
+        let seq = self.snapshot.seq() + 1;
+        let time = start_time() + SignedDuration::from_secs(i64::try_from(seq).unwrap());
+        let hash = Blake3Digest::of(&seq.to_be_bytes());
+        let actor: Actor = "alice@corp".parse().unwrap();
+        let record = EventRecord { seq, time, actor, event, prev: self.snapshot.head(), hash };
+        self.snapshot.apply(&record).unwrap();
+        seq
+    }
+
+    pub(super) fn product(&mut self, name: &str) {
+        self.add(Event::ProductAdded { product: name.parse().unwrap(), class: Class::Intelligence });
+    }
+
+    pub(super) fn policy(&mut self, text: &str) {
+        self.add(Event::PolicyApplied { digest: Blake3Digest::of(text.as_bytes()), text: text.into() });
+    }
+
+    /// Publishes a release of one artifact and returns the artifact.
+    pub(super) fn release(&mut self, product: &str, version: &str, bytes: &[u8]) -> Artifact {
+        let artifact = Artifact {
+            target: "data.bin".parse().unwrap(),
+            platform: Platform::any(),
+            size: bytes.len() as u64,
+            blake3: Blake3Digest::of(bytes),
+            sha256: Sha256Digest::of(bytes),
+            media_type: "application/octet-stream".into(),
+        };
+        self.bodies.insert(artifact.blake3, Bytes::copy_from_slice(bytes));
+        let artifacts = vec![artifact.clone()];
+        let product = product.parse().unwrap();
+        let version = version.parse().unwrap();
+        let manifest = ReleaseManifest { product, version, barrier: false, artifacts };
+        let (product, release) = (manifest.product.clone(), manifest.id());
+        let sequence = self.snapshot.product(&product).unwrap().releases().len() as u64 + 1;
+        self.add(Event::ReleaseAdded { release, sequence, manifest, approval: ApprovalRule::Auto });
+        self.add(Event::ReleaseApproved { product: product.clone(), release });
+        self.add(Event::ReleasePublished { product, release });
+        artifact
+    }
+
+    pub(super) fn hold(&mut self, product: &str, version: &str, group: &str) {
+        self.add(Event::HoldAdded {
+            product: product.parse().unwrap(),
+            version: Some(version.parse().unwrap()),
+            scope: HoldScope::Group(group.parse().unwrap()),
+            reason: "bad on terminals".parse().unwrap(),
+            expires_at: None,
+        });
+    }
+
+    /// A token for a device; its secret is `rf_` and the device's id.
+    pub(super) fn device_token(&mut self, device: &str) -> u64 {
+        let hash = secret_hash(&format!("rf_{device}"));
+        self.add(Event::TokenCreated { scope: TokenScope::Device(device.parse().unwrap()), hash, expires_at: None })
+    }
+
+    /// Serves the world until the value is dropped.
+    pub(super) fn serve(self) -> Server {
+        let backend = TestBackend {
+            snapshot: Arc::new(self.snapshot),
+            bodies: self.bodies,
+            reports: Arc::default(),
+            bodies_read: Arc::default(),
+        };
+        let (reports, bodies_read) = (backend.reports.clone(), backend.bodies_read.clone());
+        let mut registry = Registry::default();
+        let options =
+            DeviceOptions { header_trusted_from: vec!["127.0.0.1/32".parse().unwrap()], ..DeviceOptions::default() };
+        let api = DeviceApi::new(backend, options, DeviceMetrics::register(&mut registry));
+        let listener = Listener::bind_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_address().unwrap();
+        let stop = CancellationToken::new();
+        let metrics = ConnectionMetrics::register(&mut registry);
+        let options = ServeOptions { name: ListenerName::Device, limits: Limits::default(), metrics };
+        tokio::spawn(serve(listener, api, options, stop.clone()));
+        Server { address, reports, bodies_read, _stop: stop.drop_guard() }
+    }
+}
+
+fn secret_hash(secret: &str) -> Blake3Digest {
+    Blake3Digest::of(secret.as_bytes())
+}
+
+struct TestBackend {
+    snapshot: Arc<Snapshot>,
+    bodies: HashMap<Blake3Digest, Bytes>,
+    reports: Arc<Mutex<Vec<Report>>>,
+    bodies_read: Arc<Mutex<usize>>,
+}
+
+impl Backend for TestBackend {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.clone()
+    }
+
+    fn now(&self, snapshot: &Snapshot) -> Timestamp {
+        snapshot.present(start_time() + SignedDuration::from_hours(1))
+    }
+
+    fn token_hash(&self, secret: &str) -> Option<Blake3Digest> {
+        secret.starts_with("rf_").then(|| secret_hash(secret))
+    }
+
+    fn body(&self, artifact: &Artifact) -> Result<Option<Bytes>, String> {
+        *self.bodies_read.lock().unwrap() += 1;
+        Ok(self.bodies.get(&artifact.blake3).cloned())
+    }
+
+    async fn record_reports(&self, reports: Vec<Report>) -> Result<RecordedReports, RecordReportsError> {
+        if reports.iter().any(|report| report.version.as_str() == "9.9") {
+            return Err(ReportError::UnknownRelease.into());
+        }
+        let recorded = reports.len();
+        self.reports.lock().unwrap().extend(reports);
+        Ok(RecordedReports { recorded, repeated: 0 })
+    }
+}
+
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    pub(super) reports: Arc<Mutex<Vec<Report>>>,
+    pub(super) bodies_read: Arc<Mutex<usize>>,
+    _stop: tokio_util::sync::DropGuard,
+}
+
+/// An answer as it came over the wire, but for its Date.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Raw {
+    pub(super) head: String,
+    pub(super) body: Vec<u8>,
+}
+
+impl Raw {
+    pub(super) fn status(&self) -> u16 {
+        self.head[9..12].parse().unwrap()
+    }
+
+    pub(super) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+impl Server {
+    /// Sends one request with `Connection: close`. `headers` are whole lines without their end.
+    pub(super) async fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Raw {
+        let mut text = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
+        for header in headers {
+            text.push_str(header);
+            text.push_str("\r\n");
+        }
+        if !body.is_empty() {
+            text.push_str(&format!("content-length: {}\r\n", body.len()));
+        }
+        text.push_str("\r\n");
+        text.push_str(body);
+        let mut socket = tokio::net::TcpStream::connect(self.address).await.unwrap();
+        socket.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).await.unwrap();
+        let split = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(answer[..split].to_vec()).unwrap();
+        let head = head.lines().filter(|line| !line.starts_with("date:")).collect::<Vec<_>>().join("\n");
+        Raw { head, body: answer[split + 4..].to_vec() }
+    }
+
+    pub(super) async fn get(&self, path: &str, headers: &[&str]) -> Raw {
+        self.ask("GET", path, headers, "").await
+    }
+}

@@ -1,0 +1,33 @@
+//! The serving room: listeners, connections and what is answered on them.
+//!
+//! `listen` takes connections, `connection` drives one of them through hyper, `device` and `admin` answer. What this
+//! room deliberately does not do: it decides nothing and stores nothing; it turns requests into calls of the rooms
+//! below it, and their results into HTTP.
+
+mod activity;
+pub mod admin;
+mod admission;
+mod bodies;
+mod connection;
+pub mod device;
+pub mod http;
+mod limits;
+mod listen;
+mod metrics;
+mod not_found;
+mod pace;
+mod peer;
+mod problem;
+mod stream;
+
+pub use bodies::{RequestBody, RequestBodyError};
+pub use connection::Handler;
+pub use limits::{Limits, PaceLimit};
+pub use listen::{BindError, Drained, Listener, ServeOptions, serve};
+pub use metrics::{ConnectionMetrics, ListenerName};
+pub use not_found::not_found;
+pub use peer::Peer;
+pub use problem::{Problem, ProblemDocument};
+
+#[cfg(test)]
+mod tests;
