@@ -6,7 +6,7 @@ use super::decide::{known_product, next_recorded};
 use super::requester::{Requester, group_of};
 use super::view::View;
 use super::walk::earlier;
-use crate::model::{ProductName, ProductReleases, Release, Snapshot, Version};
+use crate::model::{ProductName, ProductReleases, Release, Snapshot};
 
 /// How many past moments are looked at before the answer is no.
 const MAX_MOMENTS: usize = 1_000;
@@ -72,14 +72,14 @@ fn is_offered(view: &View<'_>, releases: &ProductReleases, release: &Release) ->
     let newer = releases.releases().iter().rev().take_while(|newer| newer.sequence > release.sequence);
     let passing = newer.filter(|newer| view.is_candidate(newer) && view.gate(newer).is_ok());
     let mut count = 0;
-    let mut highest: Option<&Version> = None;
     for newer in passing {
         count += 1;
-        if count > view.keep && view.deferred_until(newer).is_none() {
-            highest = highest.max(Some(newer.version()));
+        let is_allowed = count > view.keep && view.deferred_until(newer).is_none();
+        // Whatever version the device has, this one comes before it.
+        if is_allowed && !release.manifest.barrier && newer.version() > release.version() {
+            return false;
         }
     }
-    let is_allowed = count >= view.keep && view.deferred_until(release).is_none();
-    // A device that has just this version sees the highest sequence at or above it.
-    is_allowed && (release.manifest.barrier || highest.is_none_or(|highest| highest < release.version()))
+    // A device that has just this version sees the highest sequence at or above it, and that is this one.
+    count >= view.keep && view.deferred_until(release).is_none()
 }
