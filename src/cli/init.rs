@@ -40,7 +40,7 @@ pub(super) fn write(directory: &Path) -> Result<(), CliError> {
         FILES.into_iter().filter(|name| directory.join(name).symlink_metadata().is_ok()).collect();
     if !existing.is_empty() {
         let them = existing.join(", ");
-        let message = format!("{}: {them} there already; nothing was written", directory.display());
+        let message = format!("{}: already there: {them}; nothing was written", directory.display());
         return Err(CliError::Input(message));
     }
     let failed = |cause: std::io::Error| CliError::Failed(format!("{}: {cause}", directory.display()));

@@ -173,7 +173,7 @@ fn inventories_are_read() {
     let expected = r#"[{"id":"dc-1","platform":"windows-x64","tags":["core","dc"],"attributes":{"os":"windows, 2025"}},{"id":"pos-1"}]"#;
     let forms = [
         expected.to_owned(),
-        expected.trim_matches(['[', ']']).replace("]}", "]}").replace("}},{", "}}\n\n{"),
+        expected.trim_matches(['[', ']']).replace("}},{", "}}\n\n{"),
         "id,platform,tags,os\ndc-1,windows-x64,dc core,\"windows, 2025\"\npos-1,,,\n".to_owned(),
     ];
     for form in forms {
@@ -257,7 +257,7 @@ fn init_writes_three_files_once() {
     std::fs::remove_file(place.join("policy.toml")).unwrap();
     let error = init::write(&place).unwrap_err();
     assert_eq!(error.exit_code(), 3);
-    let expected = format!("{}: ringfence.toml, admin.token there already; nothing was written", place.display());
+    let expected = format!("{}: already there: ringfence.toml, admin.token; nothing was written", place.display());
     assert_eq!(error.to_string(), expected);
     assert!(!place.join("policy.toml").exists());
     assert_eq!(std::fs::read_to_string(&settings.admin.token_file).unwrap(), token);
