@@ -1,1 +1,5 @@
-fn main() {}
+//! The `ringfence` command.
+
+fn main() -> std::process::ExitCode {
+    ringfence::cli::main()
+}

@@ -1,0 +1,208 @@
+//! The server's answers, as far as they are put into words. `--json` prints them whole, so these leave out what no
+//! sentence needs, and take answers that say more.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::model::{ApprovalRule, Class, Device, Hold, Pin, ReleaseState, Token};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Status {
+    pub(super) version: String,
+    pub(super) started_at: Timestamp,
+    pub(super) seq: u64,
+    #[serde(default)]
+    pub(super) head: Option<String>,
+    #[serde(default)]
+    pub(super) data: Option<String>,
+    #[serde(default)]
+    pub(super) listeners: serde_json::Map<String, serde_json::Value>,
+    pub(super) products: u64,
+    pub(super) releases: u64,
+    pub(super) devices: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Products {
+    pub(super) products: Vec<Product>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Product {
+    pub(super) name: String,
+    pub(super) class: Class,
+    pub(super) added_at: Timestamp,
+    pub(super) added_by: String,
+    #[serde(default)]
+    pub(super) releases: u64,
+    #[serde(default)]
+    pub(super) newest: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Releases {
+    pub(super) releases: Vec<Release>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Release {
+    pub(super) product: String,
+    pub(super) version: String,
+    pub(super) release: String,
+    pub(super) sequence: u64,
+    pub(super) state: ReleaseState,
+    #[serde(default)]
+    pub(super) barrier: bool,
+    pub(super) approval: ApprovalRule,
+    pub(super) added_at: Timestamp,
+    pub(super) added_by: String,
+    #[serde(default)]
+    pub(super) approved_at: Option<Timestamp>,
+    #[serde(default)]
+    pub(super) approved_by: Option<String>,
+    #[serde(default)]
+    pub(super) published_at: Option<Timestamp>,
+    #[serde(default)]
+    pub(super) withdrawn: Option<Withdrawn>,
+    #[serde(default)]
+    pub(super) artifacts: Vec<Artifact>,
+    #[serde(default)]
+    pub(super) already_published: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Withdrawn {
+    pub(super) at: Timestamp,
+    pub(super) by: String,
+    pub(super) reason: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Artifact {
+    pub(super) target: String,
+    pub(super) platform: String,
+    pub(super) size: u64,
+    pub(super) blake3: String,
+    pub(super) sha256: String,
+    pub(super) media_type: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Holds {
+    pub(super) holds: Vec<Hold>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Pins {
+    pub(super) pins: Vec<Pin>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Policy {
+    pub(super) seq: u64,
+    pub(super) applied_at: Timestamp,
+    pub(super) applied_by: String,
+    pub(super) digest: String,
+    #[serde(default)]
+    pub(super) text: String,
+    #[serde(default)]
+    pub(super) sentences: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Policies {
+    pub(super) policies: Vec<Policy>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct PolicyPlan {
+    #[serde(default)]
+    pub(super) changes: Vec<PolicyChange>,
+    pub(super) devices_changed: u64,
+    pub(super) devices_total: u64,
+    #[serde(default)]
+    pub(super) regrouped: Vec<Regrouped>,
+    #[serde(default)]
+    pub(super) warnings: Vec<String>,
+}
+
+/// Devices that change their group.
+#[derive(Debug, Deserialize)]
+pub(super) struct Regrouped {
+    pub(super) devices: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct PolicyChange {
+    pub(super) product: String,
+    #[serde(default)]
+    pub(super) group: Option<String>,
+    #[serde(default)]
+    pub(super) from: Option<String>,
+    #[serde(default)]
+    pub(super) to: Option<String>,
+    pub(super) devices: u64,
+    #[serde(default)]
+    pub(super) examples: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct PolicyApplied {
+    pub(super) seq: u64,
+    pub(super) changed: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Devices {
+    pub(super) devices: Vec<Device>,
+    #[serde(default)]
+    pub(super) next: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Imported {
+    pub(super) imported: u64,
+    pub(super) unchanged: u64,
+}
+
+/// A decision. The version stands in `version`, or inside `release`, or nowhere when nothing is allowed.
+#[derive(Debug, Deserialize)]
+pub(super) struct Decision {
+    #[serde(default)]
+    pub(super) version: Option<String>,
+    #[serde(default)]
+    pub(super) release: serde_json::Value,
+    #[serde(default)]
+    pub(super) rule: String,
+    #[serde(default)]
+    pub(super) reason: String,
+    #[serde(default)]
+    pub(super) group: Option<String>,
+    #[serde(default)]
+    pub(super) ring: Option<String>,
+    #[serde(default)]
+    pub(super) valid_until: Option<Timestamp>,
+    #[serde(default)]
+    pub(super) trace: Vec<TraceLine>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct TraceLine {
+    #[serde(default)]
+    pub(super) rule: String,
+    #[serde(default)]
+    pub(super) outcome: String,
+    #[serde(default)]
+    pub(super) detail: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Tokens {
+    pub(super) tokens: Vec<Token>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct CreatedToken {
+    pub(super) id: u64,
+    pub(super) token: String,
+}

@@ -1,0 +1,145 @@
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::connect::ServerArgs;
+use super::output::{note, say, say_json, say_table, state};
+use super::{CliError, answer, local, time};
+use crate::model::{Actor, DeviceId, Role, TokenId, TokenScope};
+
+/// Create, list and revoke tokens of people, programs and devices
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    Create(CreateArgs),
+    List(ListArgs),
+    Revoke(RevokeArgs),
+}
+
+/// Create a token; its secret is printed once and kept nowhere
+#[derive(Debug, clap::Args)]
+pub(super) struct CreateArgs {
+    /// The name under which the holder's changes are journaled, for example alice@corp
+    #[arg(long, value_name = "NAME", requires = "role", required_unless_present = "device", conflicts_with = "device")]
+    actor: Option<Actor>,
+    /// What the holder may do: auditor, publisher, approver, operator or admin
+    #[arg(long, value_name = "ROLE", requires = "actor")]
+    role: Option<Role>,
+    /// A token for this device instead, for the device listener
+    #[arg(long, value_name = "ID")]
+    device: Option<DeviceId>,
+    /// How long it is taken, for example 90d [default: until revoked]
+    #[arg(long, value_name = "TIME", value_parser = time::length)]
+    expires_in: Option<Duration>,
+    /// Write the secret to this new file, readable by you alone, instead of printing it
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// List the tokens, without their secrets
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Revoke a token at once
+#[derive(Debug, clap::Args)]
+pub(super) struct RevokeArgs {
+    /// The token's number
+    token: TokenId,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+impl Command {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        match self {
+            Self::Create(args) => args.run(),
+            Self::List(args) => args.run(),
+            Self::Revoke(args) => args.run(),
+        }
+    }
+}
+
+/// Writes a secret to a file that did not exist, readable by its owner alone. Returns after fsync.
+///
+/// # Errors
+/// The file exists, or cannot be written.
+pub(super) fn write_secret(path: &Path, secret: &str) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(format!("{secret}\n").as_bytes())?;
+    file.sync_all()
+}
+
+impl CreateArgs {
+    fn run(self) -> Result<(), CliError> {
+        let session = self.server.session()?;
+        if let Some(out) = self.out.as_ref().filter(|out| out.exists()) {
+            return Err(CliError::Input(format!("{}: it exists already, and is not overwritten", out.display())));
+        }
+        let mut body = match (&self.device, &self.actor, &self.role) {
+            (Some(device), _, _) => json!({ "device": device }),
+            (None, actor, role) => json!({ "actor": actor, "role": role }),
+        };
+        if let Some(lasting) = self.expires_in {
+            body["expires_at"] = json!(time::after(local::now(), lasting)?);
+        }
+        let mut answer = session.post("/v1/tokens", &body)?;
+        let created: answer::CreatedToken = session.read(answer.clone())?;
+        if let Some(out) = &self.out {
+            write_secret(out, &created.token).map_err(|cause| {
+                let id = created.id;
+                CliError::Failed(format!("{}: {cause}; revoke the token: ringfence token revoke {id}", out.display()))
+            })?;
+            if let Some(object) = answer.as_object_mut() {
+                object.remove("token");
+            }
+        }
+        if session.json() {
+            return say_json(&answer);
+        }
+        match &self.out {
+            Some(out) => say(format_args!("Token {} is in {}.", created.id, out.display())),
+            None => {
+                note(format_args!("Token {}; this is the only time its secret is shown:", created.id));
+                say(created.token)
+            }
+        }
+    }
+}
+
+impl ListArgs {
+    fn run(self) -> Result<(), CliError> {
+        let session = self.server.session()?;
+        session.show(session.get("/v1/tokens")?, |answer::Tokens { tokens }| {
+            let now = local::now();
+            let rows = tokens.into_iter().map(|token| {
+                let word = match (&token.revoked, token.is_valid_at(now)) {
+                    (Some(_), _) => "revoked",
+                    (None, true) => "active",
+                    (None, false) => "expired",
+                };
+                let (holder, role) = match &token.scope {
+                    TokenScope::Person { actor, role } => (actor.to_string(), role.to_string()),
+                    TokenScope::Device(device) => (device.to_string(), "device".to_owned()),
+                };
+                let created = format!("{} by {}", time::shown(token.created.at), token.created.by);
+                vec![token.id.to_string(), state(word), holder, role, created, time::shown_or(token.expires_at, "-")]
+            });
+            say_table(&["token", "state", "holder", "role", "created", "expires"], rows.collect(), "No tokens.")
+        })
+    }
+}
+
+impl RevokeArgs {
+    fn run(self) -> Result<(), CliError> {
+        let session = self.server.session()?;
+        let answer = session.post(&format!("/v1/tokens/{}/revoke", self.token), &json!({}))?;
+        session.show(answer, |_: serde_json::Value| say(format_args!("Token {} is revoked.", self.token)))
+    }
+}

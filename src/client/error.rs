@@ -1,0 +1,133 @@
+//! What can go wrong between a client and its server.
+
+use serde::Deserialize;
+
+use super::EndpointError;
+
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// The server's address is none.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The token cannot be sent.
+    #[error("the token holds characters that no token has; is it the right file?")]
+    TokenUnfit,
+    /// A name in the request's path cannot be sent.
+    #[error("{path:?} cannot be asked for: it is not a path")]
+    PathUnfit {
+        /// The path.
+        path: String,
+    },
+    /// No connection, or no answer in time.
+    #[error("{server} cannot be reached: {cause}")]
+    Unreachable {
+        /// Which server.
+        server: String,
+        /// What happened.
+        cause: String,
+    },
+    /// The connection ended before the answer did.
+    #[error("the connection to {server} broke: {cause}")]
+    Broken {
+        /// Which server.
+        server: String,
+        /// What happened.
+        cause: String,
+    },
+    /// The server understood and said no.
+    #[error("{0}")]
+    Refused(Problem),
+    /// The answer is not what the protocol says.
+    #[error("{server} gave an answer that is not understood: {what}; is it a Ringfence of this version?")]
+    NotUnderstood {
+        /// Which server.
+        server: String,
+        /// What was wrong.
+        what: String,
+    },
+    /// The file to upload cannot be read to its end.
+    #[error("{path}: {cause}")]
+    File {
+        /// Which file.
+        path: String,
+        /// What happened.
+        cause: String,
+    },
+}
+
+/// A refusal, from an RFC 9457 problem document where the server sent one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// The problem's type, a URI reference; `about:blank` where none was given.
+    pub kind: String,
+    /// What is wrong in general.
+    pub title: String,
+    /// What is wrong in this case.
+    pub detail: Option<String>,
+}
+
+/// What kind of no a refusal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The credential is missing, wrong or not enough (401, 403).
+    NotAllowed,
+    /// There is no such thing (404, 410).
+    NotFound,
+    /// What exists contradicts it (409, 412).
+    Conflict,
+    /// Stored bytes are not what they were (a problem whose type names damage).
+    Damage,
+    /// Anything else.
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    title: Option<String>,
+    detail: Option<String>,
+}
+
+impl Problem {
+    /// Reads a refusal's body. One that is no problem document is kept to its status: it comes from something else
+    /// than Ringfence, and may be a page of HTML.
+    pub(super) fn read(status: u16, body: &[u8]) -> Self {
+        let document = serde_json::from_slice(body).unwrap_or(Document { kind: None, title: None, detail: None });
+        let reason = || {
+            let known = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+            format!("the server answered {status} {}", known.unwrap_or_default()).trim_end().to_owned()
+        };
+        Self {
+            status,
+            kind: document.kind.unwrap_or_else(|| "about:blank".to_owned()),
+            title: document.title.unwrap_or_else(reason),
+            detail: document.detail,
+        }
+    }
+
+    /// What kind of no it is.
+    pub fn refusal(&self) -> Refusal {
+        match self.status {
+            _ if self.kind.contains("damage") => Refusal::Damage,
+            401 | 403 => Refusal::NotAllowed,
+            404 | 410 => Refusal::NotFound,
+            409 | 412 => Refusal::Conflict,
+            _ => Refusal::Other,
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self.status, 408 | 409 | 429 | 500 | 502 | 503 | 504)
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.detail.as_deref().unwrap_or(&self.title))
+    }
+}

@@ -1,0 +1,196 @@
+//! The file as it is written: every key optional, unknown keys refused. The doc comments here are the descriptions of
+//! the JSON Schema that `ringfence check-config --schema` prints.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::settings::{LogFormat, LogLevel};
+use super::values::{ByteSize, Length};
+
+/// The JSON Schema of `ringfence.toml`.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(File).to_value()
+}
+
+/// Declares one table of the file: its keys, their types, defaults and descriptions in one place.
+macro_rules! table {
+    ($(#[$doc:meta])* $name:ident { $($(#[$key_doc:meta])* $key:ident: $type:ty = $default:expr,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(default, deny_unknown_fields)]
+        pub(super) struct $name { $($(#[$key_doc])* pub(super) $key: $type,)* }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($key: $default,)* }
+            }
+        }
+    };
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+const fn seconds(count: u64) -> Length {
+    Length(std::time::Duration::from_secs(count))
+}
+
+const fn hours(count: u64) -> Length {
+    seconds(count * 3600)
+}
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, port))
+}
+
+/// The two loopback addresses: only a proxy on the same machine may name devices.
+fn loopback_networks() -> Vec<IpNet> {
+    vec![IpNet::from(loopback(0).ip()), IpNet::from(std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST))]
+}
+
+table! {
+    /// The configuration of a Ringfence server.
+    File {
+        /// The directory that holds everything: journal, blobs, reports, index. Relative to this file.
+        data: PathBuf = "data".into(),
+        /// The listener that devices talk to.
+        device: DeviceTable = DeviceTable::default(),
+        /// The listener and the socket that admins talk to.
+        admin: AdminTable = AdminTable::default(),
+        /// Where the first policy comes from.
+        policy: PolicyTable = PolicyTable::default(),
+        /// The blob store and its index.
+        store: StoreTable = StoreTable::default(),
+        /// The journal of all changes.
+        journal: JournalTable = JournalTable::default(),
+        /// The reports of devices.
+        reports: ReportsTable = ReportsTable::default(),
+        /// What decisions allow.
+        decision: DecisionTable = DecisionTable::default(),
+        /// Bounds on what one client, or all of them, may use.
+        limits: LimitsTable = LimitsTable::default(),
+        /// The server's own log, on standard error.
+        log: LogTable = LogTable::default(),
+    }
+}
+
+table! {
+    /// The listener that devices talk to.
+    DeviceTable {
+        /// The address and port.
+        listen: SocketAddr = loopback(8480),
+        /// The networks from which the header `Ringfence-Device` is believed: those of your authenticating proxies.
+        #[schemars(with = "Vec<String>")]
+        header_trusted_from: Vec<IpNet> = loopback_networks(),
+    }
+}
+
+table! {
+    /// The listener and the socket that admins talk to.
+    AdminTable {
+        /// The address and port.
+        listen: SocketAddr = loopback(8481),
+        /// The unix socket, on which the server's own user and root need no token. Relative to `data`.
+        socket: PathBuf = "admin.sock".into(),
+        /// The file with the first admin token, also read by the command line. Relative to this file.
+        token_file: PathBuf = "admin.token".into(),
+    }
+}
+
+table! {
+    /// Where the first policy comes from.
+    PolicyTable {
+        /// Applied once, when the journal holds no policy yet; afterwards only `ringfence policy apply` changes it.
+        /// Relative to this file.
+        bootstrap: PathBuf = "policy.toml".into(),
+    }
+}
+
+table! {
+    /// The blob store and its index.
+    StoreTable {
+        /// Bodies up to this size are also kept in the index and answered from it; at most 128 KiB.
+        inline_max_bytes: ByteSize = ByteSize(4 * KIB),
+        /// How much memory the index may use as its cache.
+        index_cache_bytes: ByteSize = ByteSize(64 * MIB),
+        /// How many blob files may be mapped at once.
+        mapped_files_max: u32 = 1024,
+        /// How often every blob is read and hashed again.
+        scrub_every: Length = hours(7 * 24),
+        /// How fast a scrub may read, in bytes per second.
+        scrub_bytes_per_second: ByteSize = ByteSize(64 * MIB),
+    }
+}
+
+table! {
+    /// The journal of all changes.
+    JournalTable {
+        /// A segment that has reached this size is closed and a new one begun.
+        segment_max_bytes: ByteSize = ByteSize(64 * MIB),
+    }
+}
+
+table! {
+    /// The reports of devices.
+    ReportsTable {
+        /// A segment that has reached this size is closed and a new one begun.
+        segment_max_bytes: ByteSize = ByteSize(64 * MIB),
+        /// How long reports are kept.
+        keep_for: Length = hours(90 * 24),
+    }
+}
+
+table! {
+    /// What decisions allow.
+    DecisionTable {
+        /// How long a device may still download what was decided for it before, so that running downloads finish.
+        download_grace: Length = hours(24),
+    }
+}
+
+table! {
+    /// Bounds on what one client, or all of them, may use.
+    LimitsTable {
+        /// A connection that has not sent a whole request head by then is closed.
+        header_timeout: Length = seconds(10),
+        /// A connection without a request for this long is closed.
+        idle_timeout: Length = seconds(75),
+        /// A reader slower than this, in bytes per second averaged over `slow_reader_window`, is dropped.
+        slow_reader_bytes_per_second: ByteSize = ByteSize(KIB),
+        /// The time over which a reader's speed is averaged.
+        slow_reader_window: Length = seconds(30),
+        /// How many connections the device listener holds at once.
+        connections_max: u32 = 20_000,
+        /// How many of them one address may hold.
+        connections_per_address_max: u32 = 256,
+        /// How many connections the admin listener holds at once.
+        admin_connections_max: u32 = 256,
+        /// How long running answers may take to finish when the server stops.
+        drain_timeout: Length = seconds(30),
+        /// The largest JSON or policy body of a request.
+        json_body_max_bytes: ByteSize = ByteSize(8 * MIB),
+        /// The largest artifact.
+        upload_max_bytes: ByteSize = ByteSize(64 * GIB),
+        /// How many uploads may be open at once.
+        uploads_open_max: u32 = 64,
+        /// An upload that nobody continues for this long is dropped.
+        upload_idle_timeout: Length = hours(24),
+        /// How many artifacts a release may have.
+        artifacts_max: u32 = 1000,
+    }
+}
+
+table! {
+    /// The server's own log, on standard error.
+    LogTable {
+        /// `text` for people, `json` for machines.
+        format: LogFormat = LogFormat::Text,
+        /// The least important level that is written.
+        level: LogLevel = LogLevel::Info,
+    }
+}

@@ -1,0 +1,144 @@
+use std::path::Path;
+
+use super::*;
+
+fn refused(text: &str) -> String {
+    parse(text, Path::new("ringfence.toml"), Path::new("")).unwrap_err().to_string()
+}
+
+#[test]
+fn the_example_is_the_defaults_and_shows_every_key() {
+    let parsed = parse(EXAMPLE, Path::new("ringfence.toml"), Path::new("")).unwrap();
+    assert_eq!(parsed, Settings::default());
+    let written: toml::Table = EXAMPLE.parse().unwrap();
+    let all = toml::Value::try_from(file::File::default()).unwrap();
+    for (key, value) in all.as_table().unwrap() {
+        let shown = written.get(key).unwrap_or_else(|| panic!("{key} is missing from config/ringfence.toml"));
+        for inner in value.as_table().into_iter().flat_map(toml::Table::keys) {
+            assert!(shown.get(inner).is_some(), "{key}.{inner} is missing from config/ringfence.toml");
+        }
+    }
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    assert_eq!(parse("", Path::new("r.toml"), Path::new("")).unwrap(), Settings::default());
+}
+
+#[test]
+fn unknown_keys_point_at_the_line_and_the_nearest_key() {
+    let cases = [
+        (
+            "data = \"d\"\n\n[device]\nlistne = \"127.0.0.1:1\"\n",
+            "ringfence.toml:4: unknown key \"listne\" in [device]; did you mean \"listen\"?",
+        ),
+        ("dta = \"d\"\n", "ringfence.toml:1: unknown key \"dta\" at the top level; did you mean \"data\"?"),
+        ("[limits]\nbananas = 1\n", "ringfence.toml:2: unknown key \"bananas\" in [limits]"),
+        ("\n[devices]\n", "ringfence.toml:2: unknown key \"devices\" at the top level; did you mean \"device\"?"),
+        (
+            "[log]\nlevel = \"loud\"\n",
+            "ringfence.toml:2: unknown variant \"loud\", expected one of \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(refused(text), expected);
+    }
+}
+
+#[test]
+fn values_that_cannot_be() {
+    let cases = [
+        (
+            "[device]\nlisten = \"127.0.0.1:9000\"\n[admin]\nlisten = \"0.0.0.0:9000\"\n",
+            "ringfence.toml:4: admin.listen 0.0.0.0:9000 overlaps device.listen 127.0.0.1:9000: devices and admins need listeners of their own",
+        ),
+        (
+            "[device]\nlisten = \"127.0.0.1:8481\"\n",
+            "ringfence.toml: admin.listen 127.0.0.1:8481 overlaps device.listen 127.0.0.1:8481: devices and admins need listeners of their own",
+        ),
+        (
+            "[store]\n\ninline_max_bytes = \"129 KiB\"\n",
+            "ringfence.toml:3: store.inline_max_bytes is 129 KiB: at most 128 KiB may be inline",
+        ),
+        (
+            "[limits]\nconnections_max = 0\n",
+            "ringfence.toml:2: limits.connections_max is zero: nothing could be served with it; give a limit above zero",
+        ),
+        (
+            "[limits]\nheader_timeout = \"0s\"\n",
+            "ringfence.toml:2: limits.header_timeout is zero: nothing could be served with it; give a limit above zero",
+        ),
+        (
+            "[journal]\nsegment_max_bytes = 10\n",
+            "ringfence.toml:2: journal.segment_max_bytes is 10 B: it must be at least 1 MiB",
+        ),
+        (
+            "[store]\nscrub_every = \"soon\"\n",
+            "ringfence.toml:2: \"soon\" is not a length of time: write a number with s, m, h or d, like \"24h\" or \"7d\"",
+        ),
+        (
+            "[store]\nindex_cache_bytes = \"64 MB\"\n",
+            "ringfence.toml:2: \"64 MB\" is not a size: write a number of bytes, or a number with B, KiB, MiB, GiB or TiB, like \"64 MiB\"",
+        ),
+        ("data = \"\"\n", "ringfence.toml:1: data is empty: name a directory"),
+        ("data = \"/dev/null\"\n", "ringfence.toml:1: data /dev/null is not a directory"),
+        ("[device]\nlisten = \"8480\"\n", "ringfence.toml:2: invalid socket address syntax"),
+        ("[limits]\nartifacts_max = -1\n", "ringfence.toml:2: invalid value: integer \"-1\", expected u32"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(refused(text), expected);
+    }
+}
+
+#[test]
+fn text_that_is_not_toml_is_refused_with_its_line() {
+    let message = refused("data = \"d\"\n[device\n");
+    assert!(message.starts_with("ringfence.toml:2: "), "{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
+}
+
+#[test]
+fn paths_are_relative_to_the_file_and_the_socket_to_the_data() {
+    let settings = parse("data = \"d\"\n", Path::new("/etc/r/r.toml"), Path::new("/etc/r")).unwrap();
+    assert_eq!(settings.data, Path::new("/etc/r/d"));
+    assert_eq!(settings.admin.socket, Path::new("/etc/r/d/admin.sock"));
+    assert_eq!(settings.admin.token_file, Path::new("/etc/r/admin.token"));
+    assert_eq!(settings.policy.bootstrap, Path::new("/etc/r/policy.toml"));
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let message = load(Path::new("/nowhere/ringfence.toml")).unwrap_err().to_string();
+    assert!(message.starts_with("/nowhere/ringfence.toml: the configuration cannot be read: "), "{message}");
+}
+
+#[test]
+fn sizes_and_lengths_print_as_they_are_read() {
+    for text in ["0 B", "1 B", "1023 B", "4 KiB", "64 MiB", "3 TiB"] {
+        assert_eq!(text.parse::<ByteSize>().unwrap().to_string(), text);
+    }
+    for bad in ["", "MiB", "-1", "1.5 MiB", "1 mb", "99999999999 TiB"] {
+        assert!(bad.parse::<ByteSize>().is_err(), "{bad}");
+    }
+    for text in ["10s", "75s", "24h", "7d", "90m", "250ms"] {
+        let length: Length = text.parse().unwrap();
+        assert_eq!(length.to_string().parse::<Length>().unwrap(), length);
+    }
+    for bad in ["", "10", "-1h", "1 month", "1y", "ago"] {
+        assert!(parse_length(bad).is_err(), "{bad}");
+    }
+    assert_eq!(parse_length("1h 30m").unwrap().as_secs(), 5400);
+}
+
+#[test]
+fn the_schema_describes_every_key() {
+    let schema = schema();
+    assert_eq!(schema["additionalProperties"], false);
+    let tables = schema["$defs"].as_object().unwrap();
+    for (name, table) in tables {
+        for (key, property) in table["properties"].as_object().into_iter().flatten() {
+            let described = property.get("description").is_some();
+            assert!(described, "{name}.{key} has no description");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What the file's grammar cannot say: listeners that overlap, limits of zero, sizes beyond their bounds, and a data
+//! path that cannot be a directory.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::error::Finding;
+use super::file::{AdminTable, DeviceTable, File, LimitsTable, LogTable, StoreTable};
+use super::settings::{
+    AdminSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogSettings, PolicySettings,
+    ReportSettings, Settings, StoreSettings,
+};
+use super::values::{ByteSize, Length};
+
+/// The largest body that the index may hold: larger sled values become files of their own that are never fsynced.
+const INLINE_LIMIT: ByteSize = ByteSize(128 << 10);
+/// A segment must hold the largest event with room to spare.
+const SEGMENT_LEAST: ByteSize = ByteSize(1 << 20);
+const INDEX_CACHE_LEAST: ByteSize = ByteSize(1 << 20);
+/// The longest path the kernel takes for a unix socket, without its end marker.
+const SOCKET_PATH_MAX_BYTES: usize = 107;
+
+/// Checks the whole file.
+pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
+    let File { data, device, admin, policy, store, journal, reports, decision, limits, log } = file;
+    let data = data_directory(&data, base)?;
+    let LogTable { format, level } = log;
+    let settings = Settings {
+        device: device_settings(device),
+        admin: admin_settings(admin, base, &data)?,
+        policy: PolicySettings { bootstrap: base.join(policy.bootstrap) },
+        store: store_settings(store)?,
+        journal: JournalSettings {
+            segment_max_bytes: segment("journal.segment_max_bytes", journal.segment_max_bytes)?,
+        },
+        reports: ReportSettings {
+            segment_max_bytes: segment("reports.segment_max_bytes", reports.segment_max_bytes)?,
+            keep_for: length("reports.keep_for", reports.keep_for)?,
+        },
+        decision: DecisionSettings { download_grace: decision.download_grace.0 },
+        limits: limit_settings(limits)?,
+        log: LogSettings { format, level },
+        data,
+    };
+    if overlap(settings.device.listen, settings.admin.listen) {
+        let message = format!(
+            "admin.listen {} overlaps device.listen {}: devices and admins need listeners of their own",
+            settings.admin.listen, settings.device.listen
+        );
+        return Err(Finding { key: "admin.listen", message });
+    }
+    Ok(settings)
+}
+
+/// The defaults; that they pass every check is a test's business.
+pub(super) fn defaults() -> Settings {
+    settings(File::default(), Path::new(""))
+        .unwrap_or_else(|finding| unreachable!("default {}: {}", finding.key, finding.message))
+}
+
+fn data_directory(data: &Path, base: &Path) -> Result<PathBuf, Finding> {
+    let finding = |message| Finding { key: "data", message };
+    if data.as_os_str().is_empty() {
+        return Err(finding("data is empty: name a directory".to_owned()));
+    }
+    let data = base.join(data);
+    match std::fs::metadata(&data) {
+        Ok(metadata) if !metadata.is_dir() => Err(finding(format!("data {} is not a directory", data.display()))),
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+            Err(finding(format!("data {} cannot be used: {cause}", data.display())))
+        }
+        _ => Ok(data),
+    }
+}
+
+fn device_settings(table: DeviceTable) -> DeviceSettings {
+    let DeviceTable { listen, header_trusted_from } = table;
+    DeviceSettings { listen, header_trusted_from }
+}
+
+fn admin_settings(table: AdminTable, base: &Path, data: &Path) -> Result<AdminSettings, Finding> {
+    let AdminTable { listen, socket, token_file } = table;
+    if socket.as_os_str().is_empty() {
+        return Err(Finding { key: "admin.socket", message: "admin.socket is empty: name a path".to_owned() });
+    }
+    let socket = data.join(socket);
+    if socket.as_os_str().len() > SOCKET_PATH_MAX_BYTES {
+        let message = format!(
+            "admin.socket {} is longer than the {SOCKET_PATH_MAX_BYTES} bytes the system allows: name a shorter path",
+            socket.display()
+        );
+        return Err(Finding { key: "admin.socket", message });
+    }
+    Ok(AdminSettings { listen, socket, token_file: base.join(token_file) })
+}
+
+fn store_settings(table: StoreTable) -> Result<StoreSettings, Finding> {
+    let StoreTable { inline_max_bytes, index_cache_bytes, mapped_files_max, scrub_every, scrub_bytes_per_second } =
+        table;
+    if inline_max_bytes > INLINE_LIMIT {
+        let message = format!("store.inline_max_bytes is {inline_max_bytes}: at most {INLINE_LIMIT} may be inline");
+        return Err(Finding { key: "store.inline_max_bytes", message });
+    }
+    Ok(StoreSettings {
+        inline_max_bytes: inline_max_bytes.0,
+        index_cache_bytes: at_least("store.index_cache_bytes", index_cache_bytes, INDEX_CACHE_LEAST)?,
+        mapped_files_max: count("store.mapped_files_max", mapped_files_max)?,
+        scrub_every: length("store.scrub_every", scrub_every)?,
+        scrub_bytes_per_second: bytes("store.scrub_bytes_per_second", scrub_bytes_per_second)?,
+    })
+}
+
+fn limit_settings(table: LimitsTable) -> Result<LimitSettings, Finding> {
+    let settings = LimitSettings {
+        header_timeout: length("limits.header_timeout", table.header_timeout)?,
+        idle_timeout: length("limits.idle_timeout", table.idle_timeout)?,
+        slow_reader_bytes_per_second: bytes("limits.slow_reader_bytes_per_second", table.slow_reader_bytes_per_second)?,
+        slow_reader_window: length("limits.slow_reader_window", table.slow_reader_window)?,
+        connections_max: count("limits.connections_max", table.connections_max)?,
+        connections_per_address_max: count("limits.connections_per_address_max", table.connections_per_address_max)?,
+        admin_connections_max: count("limits.admin_connections_max", table.admin_connections_max)?,
+        drain_timeout: length("limits.drain_timeout", table.drain_timeout)?,
+        json_body_max_bytes: bytes("limits.json_body_max_bytes", table.json_body_max_bytes)?,
+        upload_max_bytes: bytes("limits.upload_max_bytes", table.upload_max_bytes)?,
+        uploads_open_max: count("limits.uploads_open_max", table.uploads_open_max)?,
+        upload_idle_timeout: length("limits.upload_idle_timeout", table.upload_idle_timeout)?,
+        artifacts_max: count("limits.artifacts_max", table.artifacts_max)?,
+    };
+    if settings.connections_per_address_max > settings.connections_max {
+        let message = format!(
+            "limits.connections_per_address_max {} is above limits.connections_max {}",
+            settings.connections_per_address_max, settings.connections_max
+        );
+        return Err(Finding { key: "limits.connections_per_address_max", message });
+    }
+    Ok(settings)
+}
+
+fn zero(key: &'static str) -> Finding {
+    Finding { key, message: format!("{key} is zero: nothing could be served with it; give a limit above zero") }
+}
+
+fn count(key: &'static str, value: u32) -> Result<usize, Finding> {
+    if value == 0 { Err(zero(key)) } else { usize::try_from(value).map_err(|_| zero(key)) }
+}
+
+fn bytes(key: &'static str, value: ByteSize) -> Result<u64, Finding> {
+    if value.0 == 0 { Err(zero(key)) } else { Ok(value.0) }
+}
+
+fn length(key: &'static str, value: Length) -> Result<std::time::Duration, Finding> {
+    if value.0.is_zero() { Err(zero(key)) } else { Ok(value.0) }
+}
+
+fn at_least(key: &'static str, value: ByteSize, least: ByteSize) -> Result<u64, Finding> {
+    if value < least {
+        return Err(Finding { key, message: format!("{key} is {value}: it must be at least {least}") });
+    }
+    Ok(value.0)
+}
+
+fn segment(key: &'static str, value: ByteSize) -> Result<u64, Finding> {
+    at_least(key, value, SEGMENT_LEAST)
+}
+
+/// Whether two listeners would want the same port of the same address. Port 0 means any free one.
+fn overlap(left: SocketAddr, right: SocketAddr) -> bool {
+    let same_ip = left.ip() == right.ip() || left.ip().is_unspecified() || right.ip().is_unspecified();
+    left.port() != 0 && left.port() == right.port() && same_ip
+}
