@@ -74,18 +74,23 @@ pub(crate) fn request(address: SocketAddr, method: &str, path: &str, headers: &[
 
 /// Sends bytes, reads until the server closes the connection, and returns what came.
 pub(crate) fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
-    let mut stream = TcpStream::connect(address).expect("the server listens");
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    try_raw(address, bytes).unwrap_or_else(|error| panic!("{address}: {error}"))
+}
+
+/// The same where the server may go away at any moment. A reset ends the answer as a close does.
+pub(crate) fn try_raw(address: SocketAddr, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     // The server may answer and close before it has read a body that it refuses.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     let mut chunk = [0; 1 << 16];
     loop {
         match stream.read(&mut chunk) {
-            Ok(0) => return answer,
+            Ok(0) => return Ok(answer),
             Ok(length) => answer.extend_from_slice(&chunk[..length]),
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return answer,
-            Err(error) => panic!("reading an answer: {error}"),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Ok(answer),
+            Err(error) => return Err(error),
         }
     }
 }

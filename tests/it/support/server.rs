@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::http::{Answer, request};
+use super::publishing::Admin;
 use super::run::Run;
 
 /// How long a server may take to answer after it was started, or to end after it was asked to.
@@ -232,6 +233,16 @@ impl TestServer {
         }
     }
 
+    /// Whether the process has ended by itself.
+    pub(crate) fn is_dead(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some())
+    }
+
+    /// The next start gets no variables of the setup.
+    pub(crate) fn forget_env(&mut self) {
+        self.setup.environment.clear();
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();
@@ -309,6 +320,16 @@ impl TestServer {
             headers.push(("Content-Type", "application/json"));
         }
         request(self.admin, method, path, &headers, text.as_bytes())
+    }
+
+    /// Its admin, for other threads and for single steps.
+    pub(crate) fn as_admin(&self) -> Admin {
+        Admin { address: self.admin, token: self.token() }
+    }
+
+    /// The sequence of the last event: unchanged by whatever was refused.
+    pub(crate) fn journal_seq(&self) -> u64 {
+        self.api("GET", "/v1/journal/head", None).expect(200).json()["seq"].as_u64().expect("a sequence")
     }
 
     /// What the device is offered: the offer's JSON, or nothing.
