@@ -73,7 +73,8 @@ fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
         let before = at.checked_sub(1).map(|before| bytes[before]);
         let after = bytes.get(at + word.len()).copied();
         let last_is_word = word.as_bytes().last().copied().is_some_and(is_word);
-        !(first_is_word && before.is_some_and(is_word)) && !(last_is_word && after.is_some_and(is_word))
+        let inside_a_word = first_is_word && before.is_some_and(is_word) || last_is_word && after.is_some_and(is_word);
+        !inside_a_word
     })
 }
 

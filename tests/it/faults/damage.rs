@@ -122,9 +122,9 @@ fn a_corrupt_index_is_set_aside_and_rebuilt() {
     for round in 0..rounds {
         // Half of them after a kill, when sled has work to do at its start.
         if round % 2 == 0 {
-            server.kill()
+            server.kill();
         } else {
-            drop(server.stop())
+            server.stop();
         }
         for entry in fs::read_dir(server.data().join("index")).unwrap() {
             let path = entry.unwrap().path();

@@ -7,7 +7,7 @@ pub(crate) mod run;
 pub(crate) mod server;
 pub(crate) mod tools;
 
-pub(crate) use bodies::{Body, random_bytes, sha256_hex};
+pub(crate) use bodies::{random_bytes, sha256_hex};
 pub(crate) use http::{Answer, request};
 pub(crate) use publishing::Admin;
 pub(crate) use run::Run;

@@ -50,7 +50,6 @@ pub(crate) struct Setup {
     tables: String,
     policy: String,
     environment: Vec<(String, String)>,
-    wrapper: Vec<String>,
 }
 
 impl Setup {
@@ -71,7 +70,7 @@ impl Setup {
         let run = Run::of(ringfence().arg("init").arg(&root));
         run.ok();
         let environment = vec![("RINGFENCE_LOG".to_owned(), "info".to_owned())];
-        Self { dir, root, tables: String::new(), policy: POLICY.into(), environment, wrapper: Vec::new() }
+        Self { dir, root, tables: String::new(), policy: POLICY.into(), environment }
     }
 
     /// Where the configuration and the data are.
@@ -94,12 +93,6 @@ impl Setup {
     /// A variable of the server's environment.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.into(), value.into()));
-        self
-    }
-
-    /// A command that runs the server as its last arguments, for example `prlimit --nofile=64`.
-    pub(crate) fn under(mut self, wrapper: &[&str]) -> Self {
-        self.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
         self
     }
 
@@ -161,22 +154,16 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
-        let mut words = self.wrapper.clone();
-        words.extend([binary(), "serve".to_owned(), "--config".to_owned()]);
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).arg(self.root.join("ringfence.toml"));
+        let mut command = ringfence();
+        command.args(["serve", "--config"]).arg(self.root.join("ringfence.toml"));
         command.envs(self.environment.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
         command
     }
 }
 
-fn binary() -> String {
-    env!("CARGO_BIN_EXE_ringfence").to_owned()
-}
-
 /// The binary, with nothing of the caller's environment that would point it at another server.
 pub(crate) fn ringfence() -> Command {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringfence"));
     for name in ["RINGFENCE_SERVER", "RINGFENCE_TOKEN", "RINGFENCE_CONFIG", "RINGFENCE_LOG"] {
         command.env_remove(name);
     }
