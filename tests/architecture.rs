@@ -110,10 +110,12 @@ mod tests {
 
 #[test]
 fn a_file_declared_under_cfg_test_is_a_test() {
-    let parent = source("src/policy/mod.rs", "//! Rings.\n#[cfg(test)]\nmod sweep;\n");
-    let excluded = parent.test_files();
-    let child = Source::new("src/policy/sweep.rs".into(), "use std::fs;\n".into(), &excluded);
-    assert!(check(&[parent, child]).is_empty());
+    for declared in ["mod sweep;", "#[path = \"sweep.rs\"]\nmod tests;"] {
+        let parent = source("src/policy/mod.rs", &format!("//! Rings.\n#[cfg(test)]\n{declared}\n"));
+        let excluded = parent.test_files();
+        let child = Source::new("src/policy/sweep.rs".into(), "use std::fs;\n".into(), &excluded);
+        assert!(check(&[parent, child]).is_empty(), "{declared}");
+    }
 }
 
 #[test]

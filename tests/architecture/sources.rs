@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::strip::{cfg_test_modules, strip_comments_and_strings, strip_tests};
+use crate::strip::{TestModule, cfg_test_modules, strip_comments_and_strings, strip_tests};
 
 /// One file under `src/`.
 pub(crate) struct Source {
@@ -13,7 +13,7 @@ pub(crate) struct Source {
     pub(crate) text: String,
     /// With comments, literals and tests blanked out; line numbers are kept.
     pub(crate) code: String,
-    test_modules: Vec<String>,
+    test_modules: Vec<TestModule>,
 }
 
 impl Source {
@@ -22,7 +22,7 @@ impl Source {
         let bare = strip_comments_and_strings(&text);
         let is_test =
             tests.iter().any(|prefix| path == format!("{prefix}.rs") || path.starts_with(&format!("{prefix}/")));
-        let test_modules = cfg_test_modules(&bare);
+        let test_modules = cfg_test_modules(&text, &bare);
         let code = if is_test { String::new() } else { strip_tests(&bare) };
         Self { path, text, code, test_modules }
     }
@@ -34,7 +34,12 @@ impl Source {
             Some(folder) => folder,
             None => stem,
         };
-        self.test_modules.iter().map(|module| format!("{folder}/{module}")).collect()
+        let beside = self.path.rsplit_once('/').map_or("", |(beside, _)| beside);
+        let prefix = |module: &TestModule| match module {
+            TestModule::Named(name) => format!("{folder}/{name}"),
+            TestModule::Path(file) => format!("{beside}/{}", file.trim_end_matches(".rs")),
+        };
+        self.test_modules.iter().map(prefix).collect()
     }
 
     /// The room: the first component under `src/`.

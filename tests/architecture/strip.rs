@@ -132,17 +132,25 @@ pub(crate) fn item_end(code: &str, at: usize) -> usize {
     bytes.len()
 }
 
-/// The names of `mod x;` under `#[cfg(test)]`, in code without comments and literals.
-pub(crate) fn cfg_test_modules(code: &str) -> Vec<String> {
+/// A module declared under `#[cfg(test)]`: by its name, or by the file that its `#[path]` names.
+pub(crate) enum TestModule {
+    Named(String),
+    Path(String),
+}
+
+/// The files that `text` declares as tests; `code` is the same without comments and literals, byte for byte.
+pub(crate) fn cfg_test_modules(text: &str, code: &str) -> Vec<TestModule> {
     let items = code.match_indices(CFG_TEST).map(|(at, _)| {
         let start = at + CFG_TEST.len();
-        &code[start..item_end(code, start)]
+        start..item_end(code, start)
     });
-    let named = items.filter_map(|item| {
-        let name = item.split("mod ").nth(1)?.trim().strip_suffix(';')?;
-        name.bytes().all(is_word).then(|| name.to_owned())
+    let modules = items.filter_map(|item| {
+        let path = text[item.clone()].split("#[path = \"").nth(1).and_then(|rest| rest.split('"').next());
+        let name = code[item].split("mod ").nth(1)?.trim().strip_suffix(';')?;
+        let is_file = name.bytes().all(is_word);
+        is_file.then(|| path.map_or_else(|| TestModule::Named(name.into()), |path| TestModule::Path(path.into())))
     });
-    named.collect()
+    modules.collect()
 }
 
 /// Blanks out every item under `#[cfg(test)]`, in code without comments and literals.

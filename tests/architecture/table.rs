@@ -26,7 +26,8 @@ pub(crate) const ROOMS: &[Room] = &[
     room("store", &["model", "sys"]),
     // The index lives in `store` (Index), its trees of releases, devices and reports are the catalog's.
     room("catalog", &["model", "policy", "journal", "store", "sys"]),
-    room("publish", &["model", "policy", "gate", "store", "catalog", "sys"]),
+    // The journal's errors are a publisher's errors.
+    room("publish", &["model", "policy", "gate", "journal", "store", "catalog", "sys"]),
     // Every change that is not a publication: products, approvals, holds, pins, policy, devices, tokens.
     room("control", &["model", "policy", "store", "catalog", "journal", "sys"]),
     room("share", &["model", "policy", "store", "catalog", "sys"]),
