@@ -1,0 +1,6 @@
+//! What must survive: kill -9 anywhere, a full disk, flipped bits, a lost index, a damaged journal.
+
+mod damage;
+mod disk;
+mod journal;
+mod kill;

@@ -1,0 +1,141 @@
+//! Starting, stopping and setting up.
+
+use std::time::{Duration, Instant};
+
+use crate::support::http::raw;
+use crate::support::server::ringfence;
+use crate::support::tools::need;
+use crate::support::{Run, Setup, TestServer};
+
+#[test]
+fn init_writes_what_serve_needs_and_never_overwrites() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("new");
+    Run::of(ringfence().arg("init").arg(&root)).ok();
+    for file in ["ringfence.toml", "policy.toml", "admin.token"] {
+        assert!(root.join(file).is_file(), "{file}");
+    }
+    let mode = std::os::unix::fs::PermissionsExt::mode(&root.join("admin.token").metadata().unwrap().permissions());
+    assert_eq!(mode & 0o077, 0, "nobody else reads the token");
+    Run::of(ringfence().args(["check-config", "--config"]).arg(root.join("ringfence.toml"))).ok();
+    Run::of(ringfence().args(["policy", "check"]).arg(root.join("policy.toml"))).ok();
+    let token = std::fs::read(root.join("admin.token")).unwrap();
+    let again = Run::of(ringfence().arg("init").arg(&root));
+    assert_ne!(again.code, 0);
+    assert_eq!(std::fs::read(root.join("admin.token")).unwrap(), token);
+}
+
+#[test]
+fn a_second_server_is_told_who_holds_the_data() {
+    let server = TestServer::start();
+    let mut second = ringfence();
+    second.args(["serve", "--config"]).arg(server.root().join("ringfence.toml"));
+    let pid = server.pid().to_string();
+    Run::of(&mut second).complains(7, &[&pid]);
+    server.api("GET", "/v1/status", None).expect(200);
+}
+
+#[test]
+fn sigterm_drains_what_runs_and_takes_nothing_new() {
+    let mut server = TestServer::start();
+    server.cli(&["product", "add", "feed", "--class", "intelligence"]).ok();
+    let bytes = crate::support::random_bytes(1, 8 << 20);
+    server.as_admin().try_publish("feed", "1.0", &bytes).unwrap().expect(201);
+    let path = format!("/v1/blobs/sha256:{}", crate::support::sha256_hex(&bytes));
+    let mut slow = std::net::TcpStream::connect(server.device).unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nRingfence-Device: d\r\n\r\n");
+    std::io::Write::write_all(&mut slow, head.as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    server.signal(rustix::process::Signal::TERM);
+    std::thread::sleep(Duration::from_millis(300));
+    let mut rest = Vec::new();
+    std::io::Read::read_to_end(&mut slow, &mut rest).unwrap();
+    let answer = crate::support::http::parse(&rest).unwrap();
+    assert!(answer.body == bytes, "the running download was finished: {} of {}", answer.body.len(), bytes.len());
+    assert!(server.wait().success());
+    assert!(std::net::TcpStream::connect(server.device).is_err());
+}
+
+#[test]
+fn sighup_is_survived_and_logged() {
+    let server = TestServer::start();
+    let before = server.log().len();
+    server.signal(rustix::process::Signal::HUP);
+    let until = Instant::now() + Duration::from_secs(10);
+    while server.log().len() == before && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(server.log().len() > before, "a reload says that it happened");
+    server.api("GET", "/v1/status", None).expect(200);
+}
+
+#[test]
+fn everything_is_there_after_a_restart() {
+    let mut server = TestServer::start();
+    server.cli(&["product", "add", "feed", "--class", "intelligence"]).ok();
+    server.as_admin().try_publish("feed", "1.0", b"bytes").unwrap().expect(201);
+    let before = server.api("GET", "/v1/products/feed/releases", None).expect(200).body;
+    assert!(server.stop().success());
+    server.start_again();
+    assert_eq!(server.api("GET", "/v1/products/feed/releases", None).expect(200).body, before);
+    assert_eq!(server.offered_version("device-1", "feed").as_deref(), Some("1.0"));
+}
+
+#[test]
+fn health_readiness_metrics_and_openapi_are_on_the_admin_listener_only() {
+    let server = TestServer::start();
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        crate::support::request(server.admin, "GET", path, &[], b"").expect(200);
+        assert_eq!(server.get(None, path).status, 404, "{path} is no business of devices");
+    }
+    let metrics = crate::support::request(server.admin, "GET", "/metrics", &[], b"").text();
+    for line in metrics.lines().filter(|line| !line.starts_with('#')) {
+        assert!(line.starts_with("ringfence_"), "{line}");
+    }
+    let openapi = server.api("GET", "/v1/openapi.json", None).expect(200).json();
+    assert!(openapi["paths"].as_object().is_some_and(|paths| paths.len() > 20), "every route is described");
+}
+
+#[test]
+fn the_socket_needs_no_token_and_the_listener_does() {
+    let server = TestServer::start();
+    let bare = crate::support::request(server.admin, "GET", "/v1/status", &[], b"").expect(401);
+    assert_eq!(bare.header("content-type"), Some("application/problem+json"));
+    let mut over_socket = ringfence();
+    over_socket.args(["status", "--server", &format!("unix:{}/admin.sock", server.data().display())]);
+    Run::of(&mut over_socket).ok();
+    let answer = raw(server.admin, b"GET /v1/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(String::from_utf8_lossy(&answer).starts_with("HTTP/1.1 401"));
+}
+
+#[test]
+fn a_server_that_is_not_there_is_exit_code_4() {
+    Run::of(ringfence().args(["status", "--server", "http://127.0.0.1:9"]).env("RINGFENCE_TOKEN", "rf_x")).exits(4);
+    Run::of(ringfence().args(["no-such-command"])).exits(2);
+}
+
+#[test]
+fn the_service_unit_is_right() {
+    need!("lifecycle::the_service_unit_is_right", "systemd-analyze");
+    let dir = tempfile::tempdir().unwrap();
+    let unit = std::fs::read_to_string("systemd/ringfence.service").unwrap();
+    let unit = unit.replace("/usr/bin/ringfence", env!("CARGO_BIN_EXE_ringfence"));
+    let path = dir.path().join("ringfence.service");
+    std::fs::write(&path, unit).unwrap();
+    let verified = Run::of(std::process::Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path)).ok();
+    assert_eq!(verified.stderr.trim(), "");
+    let mut security = std::process::Command::new("systemd-analyze");
+    // Exposure in tenths: 1.5 at most.
+    Run::of(security.args(["security", "--offline=true", "--threshold=15", "--no-pager"]).arg(&path)).ok();
+}
+
+#[test]
+fn a_log_line_is_json_when_asked_for() {
+    let server = Setup::new().config("[log]\nformat = \"json\"\n").start();
+    server.api("GET", "/v1/status", None).expect(200);
+    let log = server.log();
+    assert!(!log.is_empty());
+    for line in log.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    }
+}
