@@ -6,20 +6,20 @@ use bytes::Bytes;
 
 use super::commit::Catalog;
 use super::error::CatalogError;
-use crate::model::{Artifact, Event, EventRecord, Snapshot};
+use crate::model::{Artifact, Blake3Digest, Event, EventRecord, Snapshot};
 use crate::store::{BlobRecord, BlobStore as _, StoreError};
 
 impl Catalog {
     /// The bytes of an artifact of a release that is known to exist; `None` if its blob is missing. Small ones come from
     /// the index, large ones are a mapping of their file. May block on the disk for a body that is not cached.
     pub fn body(&self, artifact: &Artifact) -> Result<Option<Bytes>, StoreError> {
-        if artifact.size <= self.inline_max_bytes
+        if self.blob_index.is_inline(artifact.size)
             && let Ok(Some(BlobRecord { inline: Some(bytes), .. })) = self.blob_index.get(&artifact.blake3)
-            && bytes.len() as u64 == artifact.size
+            && Blake3Digest::of(&bytes) == artifact.blake3
         {
             return Ok(Some(bytes));
         }
-        let body = self.store.open(&artifact.blake3, Some(artifact.size))?;
+        let body = self.store.open(&artifact.blake3, artifact.size)?;
         Ok(body.map(|body| body.bytes))
     }
 
@@ -45,7 +45,19 @@ impl Catalog {
                 }
             }
         }
-        Ok(self.blob_index.len())
+        Ok(self.blob_index.len()?)
+    }
+
+    /// Removes the record of a blob that was swept.
+    pub fn forget_blob(&self, blob: &Blake3Digest) {
+        if let Err(error) = self.blob_index.remove(blob) {
+            tracing::error!(%error, %blob, "the record of a removed blob stays");
+        }
+    }
+
+    /// How many blob records there are.
+    pub fn indexed_blobs(&self) -> Result<usize, CatalogError> {
+        Ok(self.blob_index.len()?)
     }
 
     fn index_blob(&self, artifact: &Artifact) -> Result<(), CatalogError> {
@@ -53,9 +65,9 @@ impl Catalog {
         if self.blob_index.contains(blake3)? {
             return Ok(());
         }
-        let inline = if *size <= self.inline_max_bytes {
+        let inline = if self.blob_index.is_inline(*size) {
             // A damaged or missing file is found when it is served or scrubbed; the record itself is still right.
-            self.store.open(blake3, Some(*size)).ok().flatten().map(|body| body.bytes)
+            self.store.open(blake3, *size).ok().flatten().map(|body| body.bytes)
         } else {
             None
         };

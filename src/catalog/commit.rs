@@ -6,21 +6,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
-use super::error::CommitError;
+use super::error::{CatalogError, CommitError};
 use super::projection::Projection;
 use super::reports::Reports;
-use crate::journal::{Journal, JournalError};
+use crate::journal::Journal;
 use crate::model::{Actor, Blake3Digest, Event, EventRecord, Snapshot};
-use crate::store::{BlobIndex, FsBlobs};
-use crate::sys::Clock;
+use crate::store::{BlobIndex, FsBlobs, Index};
+use crate::sys::clock::Clock;
 
 /// The journal's projection and the one way to change anything.
 pub struct Catalog {
     pub(super) journal: Journal,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) store: Arc<FsBlobs>,
+    pub(super) index: Index,
     pub(super) blob_index: BlobIndex,
-    pub(super) inline_max_bytes: u64,
     pub(super) projection: Projection,
     pub(super) reports: Reports,
     /// What readers see: durable events only.
@@ -57,10 +57,14 @@ impl Catalog {
         self.published.load_full()
     }
 
-    /// The wall clock, never before the newest event: what `now` is for decisions and new events.
+    /// What `now` is for decisions on the newest state: the wall clock, never before the newest event.
     pub fn now(&self) -> Timestamp {
-        let now = self.clock.now();
-        self.published.load().time().map_or(now, |newest| now.max(newest))
+        self.published.load().present(self.clock.now())
+    }
+
+    /// The bare wall clock, for a caller that holds a snapshot of its own.
+    pub fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Makes one change. `build` sees the newest state (with commits that are not durable yet) and the event time, and
@@ -79,11 +83,13 @@ impl Catalog {
         let finish = tokio::spawn(async move {
             catalog.journal.synced(seq).await?;
             let blocking = catalog.clone();
-            tokio::task::spawn_blocking(move || blocking.finish_synced())
-                .await
-                .map_err(|error| JournalError::stopped(&error.to_string()))
+            if let Err(error) = tokio::task::spawn_blocking(move || blocking.finish_synced()).await {
+                std::panic::resume_unwind(error.into_panic());
+            }
+            Ok(())
         });
-        finish.await.map_err(|error| CommitError::Journal(JournalError::stopped(&error.to_string())))?.map_err(CommitError::Journal)?;
+        let finished = finish.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        finished.map_err(CommitError::Journal)?;
         Ok(Committed { records, snapshot: self.snapshot() })
     }
 
@@ -141,6 +147,22 @@ impl Catalog {
         &self.journal
     }
 
+    /// Whether a write of the index failed since the start, so that the next start has more to replay.
+    pub fn is_index_behind(&self) -> bool {
+        self.projection.is_behind()
+    }
+
+    /// Bytes of the index on the disk.
+    pub fn index_bytes(&self) -> Result<u64, CatalogError> {
+        Ok(self.index.size_on_disk()?)
+    }
+
+    /// Brings the index to the disk, so that the next start replays nothing.
+    pub fn flush_index(&self) -> Result<(), CatalogError> {
+        self.index.flush()?;
+        Ok(())
+    }
+
     /// The blob store.
     pub fn store(&self) -> &Arc<FsBlobs> {
         &self.store
@@ -155,5 +177,12 @@ fn event_time(now: Timestamp, newest: Option<Timestamp>) -> Timestamp {
 
 fn draft(snapshot: &Snapshot, actor: &Actor, time: Timestamp, event: &Event) -> EventRecord {
     let unknown = Blake3Digest::from_bytes([0; 32]);
-    EventRecord { seq: snapshot.seq() + 1, time, actor: actor.clone(), event: event.clone(), prev: unknown, hash: unknown }
+    EventRecord {
+        seq: snapshot.seq() + 1,
+        time,
+        actor: actor.clone(),
+        event: event.clone(),
+        prev: unknown,
+        hash: unknown,
+    }
 }

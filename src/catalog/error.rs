@@ -1,7 +1,5 @@
 //! What can go wrong between a use case and its event being durable.
 
-use std::path::PathBuf;
-
 use crate::journal::JournalError;
 use crate::model::ApplyError;
 use crate::store::StoreError;
@@ -24,13 +22,14 @@ pub enum CatalogError {
         /// What is wrong with it.
         why: String,
     },
-    /// The device reports cannot be read or written.
-    #[error("the device reports in {path} cannot be used: {why}")]
-    Reports {
-        /// Their directory.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
+    /// Events that were acknowledged are gone.
+    #[error(
+        "the journal ends before event {seq}, which the index has seen: events are lost; put the newest journal back \
+         from a backup, or accept the loss with `ringfence store rebuild`"
+    )]
+    JournalCutShort {
+        /// The last event the index has seen.
+        seq: u64,
     },
 }
 

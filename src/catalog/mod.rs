@@ -14,8 +14,10 @@ mod open;
 mod projection;
 mod record;
 mod reports;
+mod sum;
+mod touched;
 
 pub use commit::{Catalog, Committed};
 pub use error::{CatalogError, CommitError};
 pub use open::{CatalogOptions, Recovery};
-pub use reports::{ReportOutcome, ReportsOptions};
+pub use reports::{DeviceStatus, ReportOutcome, ReportsOptions};

@@ -15,7 +15,7 @@ use super::reports::{Reports, ReportsOptions};
 use crate::journal::{Journal, JournalError, JournalOptions, TornTail};
 use crate::model::{EventRecord, Snapshot};
 use crate::store::{BlobIndex, FsBlobs, Index, IndexOrigin};
-use crate::sys::Clock;
+use crate::sys::clock::Clock;
 
 /// How to open a catalog.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct CatalogOptions {
     pub journal: JournalOptions,
     /// The index's directory.
     pub index_dir: PathBuf,
+    /// Whether the index is written anew from the whole journal, whatever it holds.
+    pub is_index_ignored: bool,
     /// Memory the index may use as its cache.
     pub index_cache_bytes: u64,
     /// Bodies up to this length are answered from the index.
@@ -62,13 +64,14 @@ impl Catalog {
         let (index, origin) = Index::open(&options.index_dir, options.index_cache_bytes)?;
         let projection = Projection::new(index.tree("catalog")?);
         let (indexed, mut rewritten) = match projection.load() {
+            _ if options.is_index_ignored => (None, Some("that was asked for".to_owned())),
             Ok(Some(snapshot)) => (Some(snapshot), None),
             Ok(None) => (None, Some("it was empty".to_owned())),
             Err(error) => (None, Some(error.to_string())),
         };
         let replay = replay(options, indexed)?;
         rewritten = replay.disagreement.or(rewritten);
-        let blob_index = BlobIndex::new(&index)?;
+        let blob_index = BlobIndex::open(&index, usize::try_from(options.inline_max_bytes).unwrap_or(usize::MAX))?;
         let reports = Reports::open(&options.reports_dir, options.reports, &index)?;
         let snapshot = replay.snapshot;
         let newest = snapshot.clone();
@@ -76,8 +79,8 @@ impl Catalog {
             journal: replay.journal,
             clock,
             store,
+            index,
             blob_index,
-            inline_max_bytes: options.inline_max_bytes,
             projection,
             reports,
             published: ArcSwap::from_pointee(snapshot),
@@ -121,6 +124,9 @@ struct Replay {
 fn replay(options: &CatalogOptions, indexed: Option<Snapshot>) -> Result<Replay, CatalogError> {
     let Some(indexed) = indexed else { return replay_all(options, None) };
     match replay_after(&options.journal_dir, &options.journal, indexed) {
+        Err(CatalogError::Journal(JournalError::SnapshotMismatch { seq, found: None, .. })) => {
+            Err(CatalogError::JournalCutShort { seq })
+        }
         Err(CatalogError::Journal(JournalError::SnapshotMismatch { .. })) => {
             replay_all(options, Some("it stood at a position that the journal does not have".to_owned()))
         }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use sled::Batch;
 
 use super::error::CatalogError;
 use super::record::{Kind, Meta, PolicyRecord, decode, encode};
+use super::sum::Sum;
+use super::touched::{Changes, put_touched};
 use crate::model::{
-    AppliedPolicy, DeviceHistory, DeviceId, Event, EventRecord, Hold, Pin, Product, ProductName, Release, Snapshot,
-    SnapshotParts, Token,
+    AppliedPolicy, DeviceHistory, DeviceId, EventRecord, Hold, Pin, Product, Release, Snapshot, SnapshotParts, Token,
 };
 
 /// How many records one batch of a rewrite carries: bounds its memory.
@@ -21,11 +23,13 @@ pub(super) struct Projection {
     tree: sled::Tree,
     /// Set after a failed write: a later one must not skip over it. The next start catches up from the journal.
     is_behind: AtomicBool,
+    /// Over all records but the position's.
+    sum: Mutex<Sum>,
 }
 
 impl Projection {
     pub(super) fn new(tree: sled::Tree) -> Self {
-        Self { tree, is_behind: AtomicBool::new(false) }
+        Self { tree, is_behind: AtomicBool::new(false), sum: Mutex::default() }
     }
 
     /// Whether a write failed since the start, so that the next start has more to replay.
@@ -38,26 +42,37 @@ impl Projection {
         if self.is_behind() {
             return;
         }
-        let written = self.batch_of(snapshot, records).and_then(|batch| Ok(self.tree.apply_batch(batch)?));
-        if let Err(error) = written {
+        if let Err(error) = self.write(snapshot, records) {
             self.is_behind.store(true, Ordering::Relaxed);
             tracing::error!(%error, "the index cannot be written; serving goes on, and the next start replays the journal");
         }
     }
 
-    fn batch_of(&self, snapshot: &Snapshot, records: &[Arc<EventRecord>]) -> Result<Batch, CatalogError> {
-        let mut batch = Batch::default();
+    fn write(&self, snapshot: &Snapshot, records: &[Arc<EventRecord>]) -> Result<(), CatalogError> {
+        let mut changes = Changes::new();
         for record in records {
-            put_touched(&mut batch, snapshot, record)?;
+            put_touched(&mut changes, snapshot, record)?;
         }
-        batch.insert(Kind::Meta.key("", None), encode(&meta_of(snapshot))?);
-        Ok(batch)
+        let mut sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = *sum;
+        let mut batch = Batch::default();
+        for (key, value) in changes {
+            if let Some(old) = self.tree.get(&key)? {
+                next.take_out(&key, &old);
+            }
+            next.add(&key, &value);
+            batch.insert(key, value);
+        }
+        batch.insert(Kind::Meta.key("", None), encode(&meta_of(snapshot, next))?);
+        self.tree.apply_batch(batch)?;
+        *sum = next;
+        Ok(())
     }
 
     /// Writes the whole snapshot anew, in place of whatever is there.
     pub(super) fn rewrite(&self, snapshot: &Snapshot) -> Result<(), CatalogError> {
         self.tree.clear()?;
-        let mut writer = Rewriter { tree: &self.tree, batch: Batch::default(), count: 0 };
+        let mut writer = Rewriter { tree: &self.tree, batch: Batch::default(), count: 0, sum: Sum::default() };
         for releases in snapshot.products() {
             let product = releases.product();
             writer.put(Kind::Product.key(product.name.as_str(), None), product)?;
@@ -66,7 +81,7 @@ impl Projection {
             }
         }
         for policy in snapshot.policies() {
-            writer.put(Kind::Policy.key("", Some(policy.seq)), &policy_record(policy))?;
+            writer.put(Kind::Policy.key("", Some(policy.seq)), &PolicyRecord::of(policy))?;
         }
         for hold in snapshot.holds() {
             writer.put(Kind::Hold.key("", Some(hold.id)), hold)?;
@@ -81,8 +96,10 @@ impl Projection {
             writer.put(Kind::Device.key(id.as_str(), None), history)?;
         }
         // Last, so that a rewrite that was cut short is seen as none.
-        writer.put(Kind::Meta.key("", None), &meta_of(snapshot))?;
+        let sum = writer.sum;
+        writer.put(Kind::Meta.key("", None), &meta_of(snapshot, sum))?;
         writer.flush()?;
+        *self.sum.lock().unwrap_or_else(PoisonError::into_inner) = sum;
         self.is_behind.store(false, Ordering::Relaxed);
         Ok(())
     }
@@ -91,6 +108,7 @@ impl Projection {
     pub(super) fn load(&self) -> Result<Option<Snapshot>, CatalogError> {
         let Some(meta) = self.tree.get(Kind::Meta.key("", None))? else { return Ok(None) };
         let meta: Meta = decode(&meta)?;
+        self.check_sum(meta.sum)?;
         let mut parts =
             SnapshotParts { seq: meta.seq, head: Some(meta.head), time: meta.time, ..SnapshotParts::default() };
         parts.products = self.load_products()?;
@@ -103,6 +121,23 @@ impl Projection {
         parts.tokens = self.all::<Token>(Kind::Token).collect::<Result<_, _>>()?;
         parts.devices = self.load_devices()?;
         Snapshot::restore(parts).map(Some).map_err(|why| CatalogError::Index { why })
+    }
+
+    /// Takes over the recorded sum if the records have it.
+    fn check_sum(&self, recorded: Sum) -> Result<(), CatalogError> {
+        let meta_key = Kind::Meta.key("", None);
+        let mut sum = Sum::default();
+        for entry in &self.tree {
+            let (key, value) = entry?;
+            if *key != *meta_key {
+                sum.add(&key, &value);
+            }
+        }
+        if sum != recorded {
+            return Err(CatalogError::Index { why: "records are missing or out of date".into() });
+        }
+        *self.sum.lock().unwrap_or_else(PoisonError::into_inner) = sum;
+        Ok(())
     }
 
     fn load_products(&self) -> Result<Vec<(Product, Vec<Release>)>, CatalogError> {
@@ -138,11 +173,14 @@ struct Rewriter<'a> {
     tree: &'a sled::Tree,
     batch: Batch,
     count: usize,
+    sum: Sum,
 }
 
 impl Rewriter<'_> {
     fn put<T: serde::Serialize>(&mut self, key: Vec<u8>, value: &T) -> Result<(), CatalogError> {
-        self.batch.insert(key, encode(value)?);
+        let value = encode(value)?;
+        self.sum.add(&key, &value);
+        self.batch.insert(key, value);
         self.count += 1;
         if self.count >= REWRITE_BATCH_RECORDS { self.flush() } else { Ok(()) }
     }
@@ -154,90 +192,6 @@ impl Rewriter<'_> {
     }
 }
 
-fn meta_of(snapshot: &Snapshot) -> Meta {
-    Meta { seq: snapshot.seq(), head: snapshot.head(), time: snapshot.time() }
-}
-
-fn policy_record(policy: &AppliedPolicy) -> PolicyRecord {
-    let AppliedPolicy { seq, applied, digest, text, .. } = policy;
-    PolicyRecord { seq: *seq, applied: applied.clone(), digest: *digest, text: text.to_string() }
-}
-
-/// Puts what `record` touched as it stands in `snapshot`. Putting it again later, or again after a crash, does no harm.
-fn put_touched(batch: &mut Batch, snapshot: &Snapshot, record: &EventRecord) -> Result<(), CatalogError> {
-    match &record.event {
-        Event::ProductAdded { product, .. } => {
-            if let Some(releases) = snapshot.product(product) {
-                batch.insert(Kind::Product.key(product.as_str(), None), encode(releases.product())?);
-            }
-        }
-        Event::ReleaseAdded { release, manifest, .. } => put_release(batch, snapshot, &manifest.product, release)?,
-        Event::ReleaseApproved { product, release }
-        | Event::ReleasePublished { product, release }
-        | Event::ReleaseWithdrawn { product, release, .. } => put_release(batch, snapshot, product, release)?,
-        Event::HoldAdded { .. } => put_hold(batch, snapshot, record.seq)?,
-        Event::HoldLifted { hold, .. } => put_hold(batch, snapshot, *hold)?,
-        Event::PinAdded { product, .. } => {
-            // A new pin may have replaced an older one, so all of the product's are put.
-            for pin in snapshot.product(product).into_iter().flat_map(|releases| releases.pins()) {
-                batch.insert(Kind::Pin.key("", Some(pin.id)), encode(pin)?);
-            }
-        }
-        Event::PinRemoved { pin, .. } => {
-            if let Some(pin) = snapshot.pin(*pin) {
-                batch.insert(Kind::Pin.key("", Some(pin.id)), encode(pin)?);
-            }
-        }
-        Event::PolicyApplied { .. } => {
-            if let Some(policy) = snapshot.policies().iter().find(|policy| policy.seq == record.seq) {
-                batch.insert(Kind::Policy.key("", Some(policy.seq)), encode(&policy_record(policy))?);
-            }
-        }
-        Event::DevicesImported { devices } => {
-            for device in devices {
-                put_device(batch, snapshot, &device.id)?;
-            }
-        }
-        Event::DevicesRemoved { devices } => {
-            for id in devices {
-                put_device(batch, snapshot, id)?;
-            }
-        }
-        Event::TokenCreated { .. } => put_token(batch, snapshot, record.seq)?,
-        Event::TokenRevoked { token } => put_token(batch, snapshot, *token)?,
-    }
-    Ok(())
-}
-
-fn put_release(
-    batch: &mut Batch,
-    snapshot: &Snapshot,
-    product: &ProductName,
-    release: &crate::model::ReleaseId,
-) -> Result<(), CatalogError> {
-    if let Some(release) = snapshot.product(product).and_then(|releases| releases.by_id(release)) {
-        batch.insert(Kind::Release.key(product.as_str(), Some(release.sequence)), encode(release)?);
-    }
-    Ok(())
-}
-
-fn put_hold(batch: &mut Batch, snapshot: &Snapshot, id: u64) -> Result<(), CatalogError> {
-    if let Some(hold) = snapshot.hold(id) {
-        batch.insert(Kind::Hold.key("", Some(id)), encode(hold)?);
-    }
-    Ok(())
-}
-
-fn put_device(batch: &mut Batch, snapshot: &Snapshot, id: &DeviceId) -> Result<(), CatalogError> {
-    if let Some(history) = snapshot.device(id) {
-        batch.insert(Kind::Device.key(id.as_str(), None), encode(history)?);
-    }
-    Ok(())
-}
-
-fn put_token(batch: &mut Batch, snapshot: &Snapshot, id: u64) -> Result<(), CatalogError> {
-    if let Some(token) = snapshot.token(id) {
-        batch.insert(Kind::Token.key("", Some(id)), encode(token)?);
-    }
-    Ok(())
+fn meta_of(snapshot: &Snapshot, sum: Sum) -> Meta {
+    Meta { seq: snapshot.seq(), head: snapshot.head(), time: snapshot.time(), sum }
 }

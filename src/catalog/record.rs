@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::CatalogError;
-use crate::model::{Blake3Digest, Stamp};
+use super::sum::Sum;
+use crate::model::{AppliedPolicy, Blake3Digest, Stamp};
 
 /// The schema of every value. Another byte makes the index unreadable to this build, and so rebuilt.
 const SCHEMA: u8 = 1;
@@ -45,6 +46,7 @@ pub(super) struct Meta {
     pub(super) seq: u64,
     pub(super) head: Blake3Digest,
     pub(super) time: Option<Timestamp>,
+    pub(super) sum: Sum,
 }
 
 /// A policy without its parsed form.
@@ -54,6 +56,13 @@ pub(super) struct PolicyRecord {
     pub(super) applied: Stamp,
     pub(super) digest: Blake3Digest,
     pub(super) text: String,
+}
+
+impl PolicyRecord {
+    pub(super) fn of(policy: &AppliedPolicy) -> Self {
+        let AppliedPolicy { seq, applied, digest, text, .. } = policy;
+        Self { seq: *seq, applied: applied.clone(), digest: *digest, text: text.to_string() }
+    }
 }
 
 pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CatalogError> {

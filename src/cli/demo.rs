@@ -19,6 +19,6 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> Result<(), CliError> {
-        local::demo(local::DemoOptions { data: self.data, port_base: self.port_base })
+        local::demo(self.data, self.port_base)
     }
 }

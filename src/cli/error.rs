@@ -41,9 +41,6 @@ pub enum CliError {
     /// Standard output is gone.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
-    /// The command needs a part that is not compiled in.
-    #[error("{0} is not in this build")]
-    NotInThisBuild(&'static str),
 }
 
 impl CliError {
@@ -51,7 +48,7 @@ impl CliError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => 0,
-            Self::Failed(_) | Self::Declined | Self::Output(_) | Self::NotInThisBuild(_) => 1,
+            Self::Failed(_) | Self::Declined | Self::Output(_) => 1,
             Self::Usage(_) | Self::NeedsYes => 2,
             Self::Config(_) | Self::Input(_) => 3,
             Self::NotFound(_) => 6,

@@ -4,10 +4,11 @@ use std::str::FromStr;
 use serde_json::{Value, json};
 
 use super::connect::ServerArgs;
-use super::local::{self, JournalCommand};
+use super::local;
 use super::output::{counted, say, say_json, say_table};
 use super::store::ask_or_open;
 use super::{CliError, time};
+use crate::app::JournalTask;
 use crate::config::Settings;
 use crate::model::{Blake3Digest, EventRecord};
 
@@ -85,9 +86,7 @@ impl VerifyArgs {
             let heads: Vec<Value> = heads.iter().map(|(seq, hash)| json!({ "seq": seq, "hash": hash })).collect();
             server.session()?.post_patiently("/v1/journal/verify", &json!({ "heads": heads }))
         };
-        let offline = |data: PathBuf, settings: &Settings| {
-            local::journal_offline(&JournalCommand::Verify(heads.clone()), &data, settings)
-        };
+        let offline = |data: PathBuf, _: &Settings| local::journal_offline(&JournalTask::Verify(heads.clone()), &data);
         let answer = ask_or_open(&self.server, self.data, remote, offline)?;
         if self.server.json {
             return say_json(&answer);
@@ -108,9 +107,9 @@ impl ShowArgs {
     fn run(self) -> Result<(), CliError> {
         let (after, limit) = (self.after, self.limit);
         let remote = |server: &ServerArgs| server.session()?.get(&format!("/v1/journal?after={after}&limit={limit}"));
-        let offline = |data: PathBuf, settings: &Settings| {
+        let offline = |data: PathBuf, _: &Settings| {
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            local::journal_offline(&JournalCommand::Show { after, limit }, &data, settings)
+            local::journal_offline(&JournalTask::Show { after, limit }, &data)
         };
         let mut answer = ask_or_open(&self.server, self.data, remote, offline)?;
         if self.server.json {

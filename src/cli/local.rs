@@ -1,98 +1,84 @@
-//! What the commands need of the rest of the program when no server answers for them.
+//! What the commands do on this machine, without asking a server: the application's part, in the command's words.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::CliError;
-use crate::config::Settings;
-use crate::model::Blake3Digest;
+use super::{CliError, output};
+use crate::app::{self, AppError, JournalTask, StoreTask, demo};
+use crate::config::{self, Changes, Settings};
+use crate::sys::clock::{Clock as _, SystemClock};
 
-/// What `ringfence demo` was asked for.
-#[derive(Debug, Clone)]
-pub struct DemoOptions {
-    /// The directory to keep everything in; a temporary one where absent.
-    pub data: Option<PathBuf>,
-    /// The device listener's port; the admin listener has the next one.
-    pub port_base: u16,
-}
-
-/// A command on the blob store and its index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreCommand {
-    /// Counts and sizes.
-    Stats,
-    /// Compare the blobs with what the releases refer to, and hash every one.
-    Verify,
-    /// Hash every blob; quarantine the damaged ones.
-    Scrub,
-    /// Remove what nothing refers to.
-    Sweep,
-    /// Make the index anew from journal and blobs.
-    Rebuild,
-}
-
-impl StoreCommand {
-    /// The command's word, which is also the last part of its path on the admin listener.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stats => "stats",
-            Self::Verify => "verify",
-            Self::Scrub => "scrub",
-            Self::Sweep => "sweep",
-            Self::Rebuild => "rebuild",
-        }
-    }
-}
-
-/// A command on the journal.
-#[derive(Debug, Clone)]
-pub enum JournalCommand {
-    /// Check the whole chain, and that it holds these heads: (sequence number, hash).
-    Verify(Vec<(u64, Blake3Digest)>),
-    /// Read events.
-    Show {
-        /// Those after this number.
-        after: u64,
-        /// At most so many.
-        limit: usize,
-    },
-}
-
-/// Runs the server until it is told to stop.
+/// Runs the server until it is told to stop. On SIGHUP the log level of the file is taken over.
 ///
 /// # Errors
 /// It cannot start, or had to stop.
-pub fn serve(_settings: Settings) -> Result<(), CliError> {
-    Err(CliError::NotInThisBuild("serve"))
+pub(super) fn serve(config: PathBuf, changes: Changes) -> Result<(), CliError> {
+    let settings = config::load_changed(&config, changes.clone())?;
+    let reload = move || {
+        let settings = config::load_changed(&config, changes.clone()).map_err(|error| error.to_string())?;
+        Ok(settings.log)
+    };
+    Ok(app::serve(&settings, reload)?)
 }
 
 /// Runs the demonstration until Ctrl-C.
 ///
 /// # Errors
 /// It cannot start.
-pub fn demo(_options: DemoOptions) -> Result<(), CliError> {
-    Err(CliError::NotInThisBuild("demo"))
+pub(super) fn demo(data: Option<PathBuf>, port_base: u16) -> Result<(), CliError> {
+    let style = if std::io::stdout().is_terminal() {
+        demo::Style { heading: ("\x1b[1m", "\x1b[0m"), explanation: ("\x1b[2m", "\x1b[0m") }
+    } else {
+        demo::Style::default()
+    };
+    let options = demo::DemoOptions { data, port_base, program: program(), style };
+    // Whoever closed the output still wants the server.
+    Ok(demo::demo(&options, |tour| drop(output::say(tour)))?)
+}
+
+/// This program as the user can call it from here: a path, relative where it is below the working directory.
+fn program() -> String {
+    let Ok(program) = std::env::current_exe() else { return "ringfence".to_owned() };
+    let here = std::env::current_dir().unwrap_or_default();
+    match program.strip_prefix(&here) {
+        Ok(below) => format!("./{}", below.display()),
+        Err(_) => program.display().to_string(),
+    }
 }
 
 /// Works on a data directory that no server holds; answers what the server would.
 ///
 /// # Errors
 /// A server holds it, it is no data directory, or the operation failed.
-pub fn store_offline(_command: StoreCommand, _data: &Path, _settings: &Settings) -> Result<Value, CliError> {
-    Err(CliError::NotInThisBuild("working on a data directory without a server"))
+pub(super) fn store_offline(task: StoreTask, data: &Path, settings: &Settings) -> Result<Value, CliError> {
+    Ok(app::store_offline(task, data, settings)?)
 }
 
 /// Reads the journal of a data directory; answers what the server would.
 ///
 /// # Errors
 /// It is no data directory, or the journal is damaged.
-pub fn journal_offline(_command: &JournalCommand, _data: &Path, _settings: &Settings) -> Result<Value, CliError> {
-    Err(CliError::NotInThisBuild("reading a journal without a server"))
+pub(super) fn journal_offline(task: &JournalTask, data: &Path) -> Result<Value, CliError> {
+    Ok(app::journal_offline(task, data)?)
 }
 
 /// The wall clock, for lengths of time that the server wants as a moment.
 pub(super) fn now() -> Timestamp {
-    Timestamp::now()
+    SystemClock.now()
+}
+
+impl From<AppError> for CliError {
+    fn from(error: AppError) -> Self {
+        let text = error.to_string();
+        match &error {
+            _ if error.is_damage() => Self::Damage(text),
+            AppError::Lock(crate::sys::lock::LockError::InUse { .. }) => Self::Conflict(text),
+            AppError::NoData(_) => Self::NotFound(text),
+            AppError::FirstPolicy { .. } | AppError::BadTokenFile(_) => Self::Input(text),
+            _ => Self::Failed(text),
+        }
+    }
 }

@@ -34,6 +34,6 @@ impl Args {
     pub(super) fn run(self) -> Result<(), CliError> {
         let changes =
             config::Changes { data: self.data, device_listen: self.device_listen, admin_listen: self.admin_listen };
-        local::serve(config::load_changed(&self.config, changes)?)
+        local::serve(self.config, changes)
     }
 }

@@ -3,9 +3,10 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::connect::ServerArgs;
-use super::local::{self, StoreCommand};
+use super::local;
 use super::output::note;
 use super::{CliError, result};
+use crate::app::StoreTask;
 use crate::client::ClientError;
 use crate::config::Settings;
 
@@ -38,28 +39,24 @@ pub(super) struct StoreArgs {
 impl Command {
     pub(super) fn run(self) -> Result<(), CliError> {
         let (command, args) = match self {
-            Self::Stats(args) => (StoreCommand::Stats, args),
-            Self::Verify(args) => (StoreCommand::Verify, args),
-            Self::Scrub(args) => (StoreCommand::Scrub, args),
-            Self::Sweep(args) => (StoreCommand::Sweep, args),
-            Self::Rebuild(args) => (StoreCommand::Rebuild, args),
+            Self::Stats(args) => (StoreTask::Stats, args),
+            Self::Verify(args) => (StoreTask::Verify, args),
+            Self::Scrub(args) => (StoreTask::Scrub, args),
+            Self::Sweep(args) => (StoreTask::Sweep, args),
+            Self::Rebuild(args) => (StoreTask::Rebuild, args),
         };
         let remote = |args: &ServerArgs| {
             let path = format!("/v1/store/{}", command.as_str());
             let session = args.session()?;
             match command {
-                StoreCommand::Stats => session.get(&path),
+                StoreTask::Stats => session.get(&path),
                 _ => session.post_patiently(&path, &json!({})),
             }
         };
         let offline = |data: PathBuf, settings: &Settings| local::store_offline(command, &data, settings);
         let answer = ask_or_open(&args.server, args.data, remote, offline)?;
         result::print(&answer, args.server.json)?;
-        if matches!(command, StoreCommand::Verify | StoreCommand::Scrub) {
-            result::refuse_damage(&answer)
-        } else {
-            Ok(())
-        }
+        if matches!(command, StoreTask::Verify | StoreTask::Scrub) { result::refuse_damage(&answer) } else { Ok(()) }
     }
 }
 

@@ -29,15 +29,15 @@ pub async fn import_devices(
     devices: Vec<Device>,
 ) -> Result<Imported, ControlError> {
     check_count(devices.len())?;
-    let devices: BTreeMap<DeviceId, Device> =
-        devices.into_iter().map(|device| (device.id.clone(), device)).collect();
+    let devices: BTreeMap<DeviceId, Device> = devices.into_iter().map(|device| (device.id.clone(), device)).collect();
     let named = devices.len();
     let committed = catalog.commit(actor, |snapshot, _now| {
         let is_change = |device: &Device| known(snapshot, &device.id) != Some(device);
         let changed: Vec<Device> = devices.into_values().filter(is_change).collect();
         Ok::<_, ControlError>(chunks(changed).map(|devices| Event::DevicesImported { devices }).collect())
     });
-    let imported = committed.await?.records.iter().map(|record| match &record.event {
+    let committed = committed.await?;
+    let imported = committed.records.iter().map(|record| match &record.event {
         Event::DevicesImported { devices } => devices.len(),
         _ => 0,
     });

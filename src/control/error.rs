@@ -1,9 +1,11 @@
 //! Why a change was refused.
 
-use crate::catalog::CommitError;
+use crate::catalog::{CatalogError, CommitError};
 use crate::journal::JournalError;
 use crate::model::policy::PolicyError;
-use crate::model::{ApplyError, Class, DeviceId, GroupName, ProductName, ReleaseId, ReleaseState, RingName, Version};
+use crate::model::{
+    ApplyError, Class, DeviceId, GroupName, ProductName, ReleaseId, ReleaseState, ReportError, RingName, Version,
+};
 
 /// A refusal: nothing was changed. The text is a whole sentence that says what to do where something can be done.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +113,12 @@ pub enum ControlError {
     /// The server could not make randomness.
     #[error("the system gave no random bytes: {0}")]
     Random(std::io::Error),
+    /// A device's report is not taken.
+    #[error(transparent)]
+    Report(ReportError),
+    /// Something below cannot be read or written.
+    #[error(transparent)]
+    Catalog(CatalogError),
     /// An error in this use case.
     #[error("the change contradicts the present state: {0}")]
     Contradiction(ApplyError),

@@ -1,5 +1,5 @@
 //! The use cases that change state, other than publishing: products, approvals, withdrawals, holds, pins, policies,
-//! devices, tokens.
+//! devices, tokens, and device reports.
 //!
 //! Each is one function: it takes the catalog, the actor and checked input, builds its events against the newest state
 //! inside the commit, and returns what is now true. What this room deliberately does not do: it knows no HTTP and no
@@ -12,6 +12,7 @@ mod pins;
 mod policies;
 mod products;
 mod releases;
+mod reports;
 mod tokens;
 
 pub use devices::{DEVICES_PER_EVENT, Imported, import_devices, remove_devices};
@@ -21,4 +22,5 @@ pub use pins::{NewPin, add_pin, remove_pin};
 pub use policies::{AppliedOutcome, apply_policy};
 pub use products::{AddedProduct, add_product};
 pub use releases::{approve_release, withdraw_release};
-pub use tokens::{Secret, TokenKey, create_token, revoke_token};
+pub use reports::record_reports;
+pub use tokens::{Secret, TokenKey, adopt_token, create_token, revoke_token};

@@ -54,6 +54,7 @@ pub(super) fn check_group(snapshot: &Snapshot, group: &GroupName, now: Timestamp
 }
 
 pub(super) fn check_ring(snapshot: &Snapshot, ring: &RingName, now: Timestamp) -> Result<(), ControlError> {
-    let is_known = policy_at(snapshot, now).is_some_and(|policy| policy.ring(ring).is_some());
+    let is_known =
+        policy_at(snapshot, now).is_some_and(|policy| policy.rings().iter().any(|known| known.name() == ring));
     if is_known { Ok(()) } else { Err(ControlError::UnknownRing(ring.clone())) }
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::ControlError;
 use crate::catalog::Catalog;
 use crate::model::{Actor, Blake3Digest, Event, Token, TokenId, TokenScope};
-use crate::sys::random_bytes;
+use crate::sys::random::random_bytes;
 
 /// The key of the keyed hash under which this server keeps tokens: a copy of the journal alone tells nobody whether a
 /// guessed secret is one of them.
@@ -93,6 +93,23 @@ pub async fn create_token(
     let id = committed.records.first().map_or(0, |record| record.seq);
     let token = committed.snapshot.token(id).cloned().ok_or(ControlError::UnknownId { what: "token", id })?;
     Ok((token, secret))
+}
+
+/// Makes a secret that exists outside (the admin token that `init` wrote) usable, unless it ever was. Returns whether it
+/// is new, after fsync. A revoked one stays revoked.
+pub async fn adopt_token(
+    catalog: &Arc<Catalog>,
+    actor: &Actor,
+    key: &TokenKey,
+    secret: &Secret,
+    scope: TokenScope,
+) -> Result<bool, ControlError> {
+    let hash = key.hash(secret);
+    let committed = catalog.commit(actor, |snapshot, _now| match snapshot.token_by_hash(&hash) {
+        Some(_) => Ok(Vec::new()),
+        None => Ok::<_, ControlError>(vec![Event::TokenCreated { scope, hash, expires_at: None }]),
+    });
+    Ok(!committed.await?.records.is_empty())
 }
 
 /// Revokes a token from the next request on. Returns after fsync.

@@ -5,9 +5,6 @@ use std::collections::HashMap;
 use super::Finding;
 use crate::model::{Blake3Digest, Platform, Sha256Digest, TargetName};
 
-/// The most artifacts one release may have, so that a manifest stays one journal line of bounded length.
-pub const ARTIFACTS_MAX: usize = 10_000;
-
 /// What the publisher said of an artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declared {
@@ -34,13 +31,14 @@ pub struct Observed {
     pub sha256: Sha256Digest,
 }
 
-/// Everything that is wrong with a set of artifacts; nothing if they may be published.
-pub fn check_artifacts(artifacts: &[(Declared, Observed)]) -> Vec<Finding> {
+/// Everything that is wrong with a set of artifacts; nothing if they may be published. `max` bounds their number, and
+/// with it the length of the manifest's journal line.
+pub fn check_artifacts(artifacts: &[(Declared, Observed)], max: usize) -> Vec<Finding> {
     if artifacts.is_empty() {
         return vec![Finding::NoArtifacts];
     }
-    if artifacts.len() > ARTIFACTS_MAX {
-        return vec![Finding::TooManyArtifacts { count: artifacts.len(), max: ARTIFACTS_MAX }];
+    if artifacts.len() > max {
+        return vec![Finding::TooManyArtifacts { count: artifacts.len(), max }];
     }
     let mut findings = Vec::new();
     for (declared, observed) in artifacts {
@@ -106,8 +104,12 @@ mod tests {
 
     #[test]
     fn a_sound_set_has_no_findings() {
-        let set = [artifact("x64/mpam-fe.exe", "windows-x64"), artifact("x64/mpam-fe.exe", "windows-arm64"), artifact("x86/a", "any")];
-        assert_eq!(check_artifacts(&set), []);
+        let set = [
+            artifact("x64/mpam-fe.exe", "windows-x64"),
+            artifact("x64/mpam-fe.exe", "windows-arm64"),
+            artifact("x86/a", "any"),
+        ];
+        assert_eq!(check_artifacts(&set, 10), []);
     }
 
     #[test]
@@ -115,8 +117,14 @@ mod tests {
         let (mut lying, observed) = artifact("a", "any");
         lying.size = Some(2);
         lying.sha256 = Some(Sha256Digest::of(b"y"));
-        let set = [(lying, observed), artifact("A", "any"), artifact("b", "any"), artifact("b", "any"), artifact("b/c", "any")];
-        let kinds: Vec<_> = check_artifacts(&set)
+        let set = [
+            (lying, observed),
+            artifact("A", "any"),
+            artifact("b", "any"),
+            artifact("b", "any"),
+            artifact("b/c", "any"),
+        ];
+        let kinds: Vec<_> = check_artifacts(&set, 10)
             .into_iter()
             .map(|finding| match finding {
                 Finding::SizeDiffers { .. } => "size",
@@ -132,6 +140,6 @@ mod tests {
 
     #[test]
     fn an_empty_release_is_refused() {
-        assert_eq!(check_artifacts(&[]), [Finding::NoArtifacts]);
+        assert_eq!(check_artifacts(&[], 10), [Finding::NoArtifacts]);
     }
 }

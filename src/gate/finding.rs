@@ -63,7 +63,9 @@ pub enum Finding {
         below: TargetName,
     },
     /// A version that would go backwards.
-    #[error("version {version} is not above {newest}, the newest of the product; say so (--allow-older) if that is meant")]
+    #[error(
+        "version {version} is not above {newest}, the newest of the product; say so (--allow-older) if that is meant"
+    )]
     NotNewer {
         /// The version to publish.
         version: Version,

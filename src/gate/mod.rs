@@ -7,6 +7,6 @@ mod artifacts;
 mod finding;
 mod version;
 
-pub use artifacts::{ARTIFACTS_MAX, Declared, Observed, check_artifacts, media_type_of};
+pub use artifacts::{Declared, Observed, check_artifacts, media_type_of};
 pub use finding::Finding;
 pub use version::check_version;

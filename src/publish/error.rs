@@ -92,7 +92,9 @@ pub enum PublishError {
         findings: Vec<Finding>,
     },
     /// The version is taken.
-    #[error("{product} {version} exists with other content (release {found}, this would be {wanted}): a release never changes, publish under a new version")]
+    #[error(
+        "{product} {version} exists with other content (release {found}, this would be {wanted}): a release never changes, publish under a new version"
+    )]
     OtherContent {
         /// The product.
         product: ProductName,

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::upload::Content;
 use super::{PublishError, UploadError, UploadId, Uploads};
 use crate::catalog::Catalog;
 use crate::gate::{Declared, Observed, check_artifacts, check_version, media_type_of};
 use crate::model::{
-    Actor, ApprovalRule, Artifact, Class, Event, Platform, ProductName, Release, ReleaseManifest, ReleaseState, Snapshot,
-    TargetName, Version,
+    Actor, ApprovalRule, Artifact, Class, Event, Platform, ProductName, Release, ReleaseManifest, ReleaseState,
+    Snapshot, TargetName, Version,
 };
-use crate::store::{FsBlobs, Protection};
+use crate::store::{BlobStore as _, FsBlobs, Protection, StoreError};
 use crate::sys::fault;
 
 /// One artifact of a release to be published.
@@ -53,14 +53,23 @@ pub struct Published {
 pub struct Publisher {
     catalog: Arc<Catalog>,
     uploads: Uploads,
+    artifacts_max: usize,
+    /// Turns true, for good, when bytes could not be made durable in a way that must end the process.
+    failed: watch::Sender<bool>,
 }
 
 type Taken = (Declared, OwnedMutexGuard<Content>, UploadId);
 
 impl Publisher {
-    /// A publisher over this catalog and these uploads.
-    pub fn new(catalog: Arc<Catalog>, uploads: Uploads) -> Self {
-        Self { catalog, uploads }
+    /// A publisher over this catalog and these uploads, of releases with at most `artifacts_max` artifacts.
+    pub fn new(catalog: Arc<Catalog>, uploads: Uploads, artifacts_max: usize) -> Self {
+        Self { catalog, uploads, artifacts_max, failed: watch::Sender::new(false) }
+    }
+
+    /// Turns true when a blob could not be made durable: after a failed fsync nothing may be acknowledged any more, and
+    /// the process must end.
+    pub fn failed(&self) -> watch::Receiver<bool> {
+        self.failed.subscribe()
     }
 
     /// The open uploads.
@@ -125,7 +134,7 @@ impl Publisher {
         release: &NewRelease,
         artifacts: &[(Declared, Observed)],
     ) -> Result<ReleaseManifest, PublishError> {
-        let findings = check_artifacts(artifacts);
+        let findings = check_artifacts(artifacts, self.artifacts_max);
         let (product, version) = (release.product.clone(), release.version.clone());
         if !findings.is_empty() {
             return Err(PublishError::Findings { product, version, findings });
@@ -143,6 +152,9 @@ impl Publisher {
                 let store: Arc<FsBlobs> = self.catalog.store().clone();
                 let committed = tokio::task::spawn_blocking(move || store.commit(done)).await;
                 let committed = committed.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                if committed.as_ref().is_err_and(StoreError::is_fatal) {
+                    self.failed.send_replace(true);
+                }
                 protections.push(committed?.protection);
             }
         }
@@ -169,7 +181,7 @@ impl Publisher {
 fn observe(taken: &[Taken]) -> Result<Vec<(Declared, Observed)>, PublishError> {
     let observed = taken.iter().map(|(declared, content, id)| match &**content {
         Content::Arrived(done) => {
-            let observed = Observed { size: done.size, blake3: done.blake3, sha256: done.sha256 };
+            let observed = Observed { size: done.size(), blake3: *done.blake3(), sha256: *done.sha256() };
             Ok((declared.clone(), observed))
         }
         Content::Arriving(_) | Content::Gone => Err(UploadError::Unknown(id.clone()).into()),

@@ -10,8 +10,8 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::UploadError;
 use crate::model::Actor;
-use crate::store::{StagedBlob, StagedDone};
-use crate::sys::random_bytes;
+use crate::store::{Staged, StagedDone};
+use crate::sys::random::random_bytes;
 
 /// How long a request waits for an earlier one on the same upload, whose broken connection may not be noticed yet.
 const HANDOVER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ impl UploadStatus {
 /// What an upload holds.
 pub(super) enum Content {
     /// Bytes are still to come.
-    Arriving(StagedBlob),
+    Arriving(Staged),
     /// All have arrived and are hashed; not fsynced yet.
     Arrived(StagedDone),
     /// A publication has taken it, or an error made it useless.
@@ -83,7 +83,7 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    pub(super) fn new(length: u64, owner: Actor, staged: StagedBlob) -> Self {
+    pub(super) fn new(length: u64, owner: Actor, staged: Staged) -> Self {
         let content = Arc::new(tokio::sync::Mutex::new(Content::Arriving(staged)));
         Self { length, owner, content, used: std::sync::Mutex::new(Instant::now()) }
     }
@@ -110,7 +110,7 @@ impl Upload {
     pub(super) fn status_of(&self, content: &Content) -> UploadStatus {
         let offset = match content {
             Content::Arriving(staged) => staged.len(),
-            Content::Arrived(done) => done.size,
+            Content::Arrived(done) => done.size(),
             Content::Gone => 0,
         };
         UploadStatus { offset, length: self.length }

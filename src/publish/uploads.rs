@@ -12,7 +12,7 @@ use http_body::Body;
 use super::upload::{Content, Upload};
 use super::{UploadError, UploadId, UploadStatus};
 use crate::model::Actor;
-use crate::store::FsBlobs;
+use crate::store::{BlobStore as _, FsBlobs};
 
 /// Bounds on uploads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +147,7 @@ where
         let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
         let arrived = match content {
             Content::Arriving(staged) => staged.len(),
-            Content::Arrived(done) => done.size,
+            Content::Arrived(done) => done.size(),
             Content::Gone => 0,
         };
         let data = match frame {

@@ -106,6 +106,18 @@ impl BlobIndex {
         Ok(true)
     }
 
+    /// Whether there is a record of this blob.
+    pub fn contains(&self, digest: &Blake3Digest) -> Result<bool, StoreError> {
+        guarded("read a blob record of", || self.blobs.contains_key(digest.as_bytes()))
+    }
+
+    /// Removes every record and alias.
+    pub fn clear(&self) -> Result<(), StoreError> {
+        let what = "clear the blob records of";
+        guarded(what, || self.blobs.clear())?;
+        guarded(what, || self.aliases.clear())
+    }
+
     /// The blob with this SHA-256 digest.
     pub fn by_sha256(&self, sha256: &Sha256Digest) -> Result<Option<(Blake3Digest, BlobRecord)>, StoreError> {
         let alias = guarded("read an alias of", || self.aliases.get(sha256.as_bytes()))?;

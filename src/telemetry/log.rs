@@ -65,19 +65,54 @@ pub enum LogError {
     Installed(String),
 }
 
+/// Changes the filter of the installed subscriber.
+pub struct LogControl {
+    set: Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>,
+}
+
+impl LogControl {
+    /// Puts another level or list of directives in force, unless the environment gives them.
+    pub fn set_filter(&self, filter: &str) -> Result<(), LogError> {
+        if from_environment().is_some() {
+            return Ok(());
+        }
+        (self.set)(parse_filter("log.level", filter)?).map_err(LogError::Installed)
+    }
+}
+
+impl fmt::Debug for LogControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LogControl")
+    }
+}
+
+fn from_environment() -> Option<String> {
+    std::env::var(FILTER_VARIABLE).ok().filter(|text| !text.trim().is_empty())
+}
+
 /// Installs the subscriber of this process. Called once, before anything is logged.
-pub fn install_log(options: &LogOptions) -> Result<(), LogError> {
-    let from_environment = std::env::var(FILTER_VARIABLE).ok().filter(|text| !text.trim().is_empty());
-    let filter = match &from_environment {
+pub fn install_log(options: &LogOptions) -> Result<LogControl, LogError> {
+    let filter = match &from_environment() {
         Some(text) => parse_filter(FILTER_VARIABLE, text)?,
         None => parse_filter("log.level", &options.filter)?,
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let installed = match options.format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).finish().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).finish().try_init(),
+    let (set, installed): (Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>, _) = match options.format {
+        LogFormat::Text => {
+            let builder = builder.with_ansi(std::io::stderr().is_terminal()).with_filter_reloading();
+            let handle = builder.reload_handle();
+            let set = move |filter| handle.reload(filter).map_err(|error| error.to_string());
+            (Box::new(set), builder.finish().try_init())
+        }
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_current_span(false).with_filter_reloading();
+            let handle = builder.reload_handle();
+            let set = move |filter| handle.reload(filter).map_err(|error| error.to_string());
+            (Box::new(set), builder.finish().try_init())
+        }
     };
-    installed.map_err(|error| LogError::Installed(error.to_string()))
+    installed.map_err(|error| LogError::Installed(error.to_string()))?;
+    Ok(LogControl { set })
 }
 
 fn parse_filter(from: &'static str, text: &str) -> Result<EnvFilter, LogError> {

@@ -7,5 +7,5 @@
 mod log;
 mod metrics;
 
-pub use log::{LogError, LogFormat, LogOptions, install_log};
+pub use log::{LogControl, LogError, LogFormat, LogOptions, install_log};
 pub use metrics::{METRICS_CONTENT_TYPE, Metrics, room};

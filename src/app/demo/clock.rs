@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::sys::{Clock, SystemClock};
+use crate::sys::clock::{Clock, SystemClock};
 
 /// A clock that can be set back while nobody but the demo uses it.
 #[derive(Debug, Default)]

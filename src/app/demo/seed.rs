@@ -12,12 +12,12 @@ use crate::app::{AppError, Core};
 use crate::control::{self, NewHold};
 use crate::gate::Declared;
 use crate::model::{
-    Actor, AttributeName, Class, Device, HoldScope, Platform, ProductName, Reason, Report, ReportEvent, Tag, TargetName,
-    Version,
+    Actor, AttributeName, Class, Device, HoldScope, Platform, ProductName, Reason, Report, ReportEvent, Tag,
+    TargetName, Version,
 };
 use crate::policy::{Requester, decide};
 use crate::publish::{NewArtifact, NewRelease};
-use crate::sys::{Clock as _, SystemClock};
+use crate::sys::clock::{Clock as _, SystemClock};
 
 /// The product of class `intelligence`.
 pub(super) const INTELLIGENCE: &str = "demo-intelligence";
@@ -57,7 +57,9 @@ pub(super) async fn seed(core: &Core, clock: &DemoClock, policy: &str) -> Result
         releases.push((*hours, &intelligence, version, vec![("known-files.hsb", known.version(step + 1, steps))]));
     }
     for (version, hours) in PLATFORM_RELEASES {
-        let notes = Bytes::from(format!("demo-agent {version}\n\nThe program is the same, these notes are new:\nonly they take space.\n"));
+        let notes = Bytes::from(format!(
+            "demo-agent {version}\n\nThe program is the same, these notes are new:\nonly they take space.\n"
+        ));
         releases.push((hours, &platform, version, vec![("ringfence", program.clone()), ("RELEASE-NOTES.txt", notes)]));
     }
     releases.sort_by_key(|(hours, ..)| std::cmp::Reverse(*hours));

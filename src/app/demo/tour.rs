@@ -18,8 +18,20 @@ pub(super) struct Place<'a> {
     pub(super) is_temporary: bool,
 }
 
-/// The tour as text; `bold` and `dim` wrap a heading and an explanation for the terminal.
-pub(super) fn tour(place: &Place<'_>, bold: &dyn Fn(&str) -> String, dim: &dyn Fn(&str) -> String) -> String {
+/// How headings and explanations are marked for the terminal: what stands before and behind them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Style {
+    /// Around a heading.
+    pub heading: (&'static str, &'static str),
+    /// Around an explanation.
+    pub explanation: (&'static str, &'static str),
+}
+
+/// The tour as text.
+pub(super) fn tour(place: &Place<'_>, style: Style) -> String {
+    let wrap = |(before, behind): (&str, &str), text: &str| format!("{before}{text}{behind}");
+    let bold = |text: &str| wrap(style.heading, text);
+    let dim = |text: &str| wrap(style.explanation, text);
     let Place { device, config, program, is_temporary } = place;
     let offer = |who: &str| {
         format!("curl -s -H 'Ringfence-Device: {who}' http://{device}/v1/offers/{INTELLIGENCE}?platform=linux-x64")
@@ -59,7 +71,9 @@ pub(super) fn tour(place: &Place<'_>, bold: &dyn Fn(&str) -> String, dim: &dyn F
             "Roll it forward",
             "A fixed version goes out; the bad one stays withheld.",
             vec![
-                format!("cp /etc/services /tmp/fixed.hsb && {program} publish {INTELLIGENCE} 1.427.6.0 --artifact known-files.hsb=/tmp/fixed.hsb"),
+                format!(
+                    "cp /etc/services /tmp/fixed.hsb && {program} publish {INTELLIGENCE} 1.427.6.0 --artifact known-files.hsb=/tmp/fixed.hsb"
+                ),
                 offer("canary-001"),
             ],
         ),
@@ -91,7 +105,11 @@ pub(super) fn tour(place: &Place<'_>, bold: &dyn Fn(&str) -> String, dim: &dyn F
             let _ = writeln!(text, "  {command}");
         }
     }
-    let end = if *is_temporary { "Ctrl-C ends the demo and removes its data." } else { "Ctrl-C ends the demo; its data stays." };
+    let end = if *is_temporary {
+        "Ctrl-C ends the demo and removes its data."
+    } else {
+        "Ctrl-C ends the demo; its data stays."
+    };
     let _ = writeln!(text, "\n{}", dim(end));
     text
 }

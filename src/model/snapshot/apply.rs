@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{AppliedPolicy, ProductReleases, Snapshot};
 use crate::model::{
-    Blake3Digest, Device, DeviceHistory, Event, EventRecord, Hold, Pin, Product, ProductName, Release, ReleaseId,
-    Stamp, Token,
+    ApprovalRule, Blake3Digest, Class, Device, DeviceHistory, DeviceId, Event, EventRecord, GroupName, Hold, Pin,
+    PinId, Product, ProductName, Reason, Release, ReleaseId, ReleaseManifest, Stamp, Token, Version,
 };
 
 /// Why an event does not fit the snapshot it was to be applied to.
@@ -53,37 +53,9 @@ impl Snapshot {
     fn apply_event(&mut self, record: &EventRecord) -> Result<(), String> {
         let stamp = Stamp { at: record.time, by: record.actor.clone() };
         match &record.event {
-            Event::ProductAdded { product, class } => {
-                if self.products.contains_key(product) {
-                    return Err(format!("product {product} exists already"));
-                }
-                let (added_at, added_by) = (stamp.at, stamp.by);
-                let product = Product { name: product.clone(), class: *class, added_at, added_by };
-                let releases = ProductReleases::new(product.clone());
-                Arc::make_mut(&mut self.products).insert(product.name, Arc::new(releases));
-            }
+            Event::ProductAdded { product, class } => self.add_product(product, *class, stamp)?,
             Event::ReleaseAdded { release, sequence, manifest, approval } => {
-                let releases = self.product_mut(&manifest.product)?;
-                let expected = releases.releases().len() as u64 + 1;
-                if *sequence != expected {
-                    return Err(format!("sequence {sequence} where {expected} comes next"));
-                }
-                if manifest.id() != *release {
-                    return Err("the manifest does not have the release's digest".into());
-                }
-                if releases.by_version(&manifest.version).is_some() {
-                    return Err(format!("version {} exists already", manifest.version));
-                }
-                releases.push(Release {
-                    id: *release,
-                    manifest: manifest.clone(),
-                    sequence: *sequence,
-                    added: stamp,
-                    approval: *approval,
-                    approved: None,
-                    published_at: None,
-                    withdrawn: None,
-                });
+                self.add_release(*release, *sequence, manifest, *approval, stamp)?;
             }
             Event::ReleaseApproved { product, release } => {
                 self.release_mut(product, release, record)?.approved = Some(stamp);
@@ -111,33 +83,13 @@ impl Snapshot {
                 self.set_hold(Hold { lifted, ..Hold::clone(hold) })?;
             }
             Event::PinAdded { group, product, version, reason } => {
-                let mut replaced = self.product_mut(product)?.pins().iter();
-                let replaced = replaced.rfind(|pin| pin.group == *group && pin.removed.is_none()).cloned();
-                if let Some(pin) = replaced {
-                    self.set_pin(Pin { removed: Some(stamp.clone()), ..Pin::clone(&pin) })?;
-                }
-                self.set_pin(Pin {
-                    id: record.seq,
-                    group: group.clone(),
-                    product: product.clone(),
-                    version: version.clone(),
-                    reason: reason.clone(),
-                    author: stamp.by,
-                    added_at: stamp.at,
-                    removed: None,
-                })?;
+                self.add_pin(record.seq, group, product, version, reason, stamp)?;
             }
             Event::PinRemoved { pin, reason: _ } => {
                 let pin = self.pins.get(pin).ok_or_else(|| format!("there is no pin {pin}"))?;
                 self.set_pin(Pin { removed: Some(stamp), ..Pin::clone(pin) })?;
             }
-            Event::PolicyApplied { digest, text } => {
-                if Blake3Digest::of(text.as_bytes()) != *digest {
-                    return Err("the policy's text does not have its digest".into());
-                }
-                let policy = AppliedPolicy::new(record.seq, stamp, *digest, text.as_str().into());
-                Arc::make_mut(&mut self.policies).push(policy);
-            }
+            Event::PolicyApplied { digest, text } => self.add_policy(record.seq, *digest, text, stamp)?,
             Event::DevicesImported { devices } => {
                 for device in devices {
                     self.set_device(&device.id, record, Some(Arc::new(Device::clone(device))));
@@ -148,19 +100,75 @@ impl Snapshot {
                     self.set_device(id, record, None);
                 }
             }
-            Event::TokenCreated { scope, hash, expires_at } => self.set_token(Token {
-                id: record.seq,
-                scope: scope.clone(),
-                hash: *hash,
-                created: stamp,
-                expires_at: *expires_at,
-                revoked: None,
-            }),
+            Event::TokenCreated { scope, hash, expires_at } => {
+                let (id, scope, hash, expires_at) = (record.seq, scope.clone(), *hash, *expires_at);
+                self.set_token(Token { id, scope, hash, created: stamp, expires_at, revoked: None });
+            }
             Event::TokenRevoked { token } => {
                 let token = self.tokens.get(token).ok_or_else(|| format!("there is no token {token}"))?;
                 self.set_token(Token { revoked: Some(stamp), ..Token::clone(token) });
             }
         }
+        Ok(())
+    }
+
+    fn add_product(&mut self, name: &ProductName, class: Class, added: Stamp) -> Result<(), String> {
+        if self.products.contains_key(name) {
+            return Err(format!("product {name} exists already"));
+        }
+        let product = Product { name: name.clone(), class, added_at: added.at, added_by: added.by };
+        Arc::make_mut(&mut self.products).insert(name.clone(), Arc::new(ProductReleases::new(product)));
+        Ok(())
+    }
+
+    fn add_release(
+        &mut self,
+        id: ReleaseId,
+        sequence: u64,
+        manifest: &ReleaseManifest,
+        approval: ApprovalRule,
+        added: Stamp,
+    ) -> Result<(), String> {
+        let releases = self.product_mut(&manifest.product)?;
+        let expected = releases.releases().len() as u64 + 1;
+        if sequence != expected {
+            return Err(format!("sequence {sequence} where {expected} comes next"));
+        }
+        if manifest.id() != id {
+            return Err("the manifest does not have the release's digest".into());
+        }
+        if releases.by_version(&manifest.version).is_some() {
+            return Err(format!("version {} exists already", manifest.version));
+        }
+        let manifest = manifest.clone();
+        let (approved, published_at, withdrawn) = (None, None, None);
+        releases.push(Release { id, manifest, sequence, added, approval, approved, published_at, withdrawn });
+        Ok(())
+    }
+
+    fn add_pin(
+        &mut self,
+        id: PinId,
+        group: &GroupName,
+        product: &ProductName,
+        version: &Version,
+        reason: &Reason,
+        added: Stamp,
+    ) -> Result<(), String> {
+        let mut pins = self.product_mut(product)?.pins().iter();
+        let replaced = pins.rfind(|pin| pin.group == *group && pin.removed.is_none()).cloned();
+        if let Some(pin) = replaced {
+            self.set_pin(Pin { removed: Some(added.clone()), ..Pin::clone(&pin) })?;
+        }
+        let (group, product, version, reason) = (group.clone(), product.clone(), version.clone(), reason.clone());
+        self.set_pin(Pin { id, group, product, version, reason, author: added.by, added_at: added.at, removed: None })
+    }
+
+    fn add_policy(&mut self, seq: u64, digest: Blake3Digest, text: &str, applied: Stamp) -> Result<(), String> {
+        if Blake3Digest::of(text.as_bytes()) != digest {
+            return Err("the policy's text does not have its digest".into());
+        }
+        Arc::make_mut(&mut self.policies).push(AppliedPolicy::new(seq, applied, digest, text.into()));
         Ok(())
     }
 
@@ -183,21 +191,21 @@ impl Snapshot {
         releases.change(release, record.time).ok_or_else(|| format!("there is no release {release} of {product}"))
     }
 
-    fn set_hold(&mut self, hold: Hold) -> Result<(), String> {
+    pub(super) fn set_hold(&mut self, hold: Hold) -> Result<(), String> {
         let hold = Arc::new(hold);
         self.product_mut(&hold.product)?.set_hold(hold.clone());
         Arc::make_mut(&mut self.holds).insert(hold.id, hold);
         Ok(())
     }
 
-    fn set_pin(&mut self, pin: Pin) -> Result<(), String> {
+    pub(super) fn set_pin(&mut self, pin: Pin) -> Result<(), String> {
         let pin = Arc::new(pin);
         self.product_mut(&pin.product)?.set_pin(pin.clone());
         Arc::make_mut(&mut self.pins).insert(pin.id, pin);
         Ok(())
     }
 
-    fn set_device(&mut self, id: &crate::model::DeviceId, record: &EventRecord, device: Option<Arc<Device>>) {
+    fn set_device(&mut self, id: &DeviceId, record: &EventRecord, device: Option<Arc<Device>>) {
         let devices = Arc::make_mut(&mut self.devices);
         match devices.get_mut(id) {
             Some(history) => {
@@ -209,7 +217,7 @@ impl Snapshot {
         }
     }
 
-    fn set_token(&mut self, token: Token) {
+    pub(super) fn set_token(&mut self, token: Token) {
         let token = Arc::new(token);
         Arc::make_mut(&mut self.tokens_by_hash).insert(token.hash, token.clone());
         Arc::make_mut(&mut self.tokens).insert(token.id, token);

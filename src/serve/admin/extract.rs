@@ -13,9 +13,6 @@ use serde::de::DeserializeOwned;
 use super::AdminServices;
 use crate::serve::problem::Problem;
 
-/// The longest JSON body or policy text, in bytes: some 50,000 devices.
-const BODY_MAX_BYTES: usize = 8 * 1024 * 1024;
-
 /// The variables of the path. A name that is none is 404: nothing is there.
 pub(super) struct InPath<T>(pub(super) T);
 
@@ -49,8 +46,8 @@ pub(super) struct Sent<T>(pub(super) T);
 impl<T: DeserializeOwned> FromRequest<Arc<AdminServices>> for Sent<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &Arc<AdminServices>) -> Result<Self, Problem> {
-        let bytes = read(request).await?;
+    async fn from_request(request: Request, services: &Arc<AdminServices>) -> Result<Self, Problem> {
+        let bytes = read(request, services.json_body_max_bytes).await?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             let detail = format!("the body is not the JSON that is expected here: {error}");
             Problem::with_detail(StatusCode::BAD_REQUEST, detail)
@@ -64,16 +61,17 @@ pub(super) struct SentText(pub(super) String);
 impl FromRequest<Arc<AdminServices>> for SentText {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &Arc<AdminServices>) -> Result<Self, Problem> {
-        let text = String::from_utf8(read(request).await?.into());
+    async fn from_request(request: Request, services: &Arc<AdminServices>) -> Result<Self, Problem> {
+        let text = String::from_utf8(read(request, services.json_body_max_bytes).await?.into());
         text.map(Self).map_err(|_| Problem::with_detail(StatusCode::BAD_REQUEST, "the body is not UTF-8 text"))
     }
 }
 
-async fn read(request: Request) -> Result<Bytes, Problem> {
-    let body = Limited::new(request.into_body(), BODY_MAX_BYTES).collect().await.map_err(|error| {
+async fn read(request: Request, max_bytes: usize) -> Result<Bytes, Problem> {
+    let body = Limited::new(request.into_body(), max_bytes).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
-            let detail = format!("a body has at most {BODY_MAX_BYTES} bytes here; send it in parts");
+            let detail =
+                format!("a body has at most {max_bytes} bytes here (limits.json_body_max_bytes); send it in parts");
             Problem::with_detail(StatusCode::PAYLOAD_TOO_LARGE, detail)
         } else {
             Problem::with_detail(StatusCode::REQUEST_TIMEOUT, "the body did not come whole")

@@ -54,11 +54,13 @@ pub struct AdminServices {
     /// Everything that was registered.
     pub metrics: Metrics,
     /// Long work on the store.
-    pub maintenance: Box<dyn Maintenance>,
+    pub maintenance: Arc<dyn Maintenance>,
     /// Whether requests can be answered well now; an error says why not.
     pub readiness: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// What this server says of itself.
     pub about: About,
+    /// The longest JSON or policy body that is taken.
+    pub json_body_max_bytes: usize,
 }
 
 /// What a server says of itself.

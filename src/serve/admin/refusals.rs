@@ -30,7 +30,8 @@ impl From<ControlError> for Problem {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             E::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            E::Random(_) | E::Contradiction(_) => return failed(&error),
+            E::Report(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            E::Random(_) | E::Contradiction(_) | E::Catalog(_) => return failed(&error),
             E::Journal(journal) => return journal_failed(journal),
         };
         Self::with_detail(status, error.to_string())

@@ -1,0 +1,21 @@
+//! The application: builds the components from the settings, runs them, and ends them in order.
+//!
+//! What this room deliberately does not do: it parses no arguments, prints nothing, and holds no rule; every rule lives
+//! in the room it is about.
+
+mod backend;
+mod background;
+mod bootstrap;
+mod core;
+pub mod demo;
+mod error;
+mod figures;
+mod keeper;
+mod offline;
+mod run;
+mod wiring;
+
+pub use self::core::Core;
+pub use error::AppError;
+pub use offline::{JournalTask, StoreTask, journal_offline, store_offline};
+pub use run::{Bound, serve};

@@ -1,0 +1,110 @@
+//! From settings to the options of each room.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use prometheus_client::registry::Registry;
+
+use super::backend::DeviceBackend;
+use super::core::Core;
+use super::error::AppError;
+use super::figures::Figures;
+use super::keeper::Keeper;
+use crate::config::{LogFormat, LogSettings, Settings};
+use crate::serve::admin::{About, AdminApi, AdminServices};
+use crate::serve::device::{DeviceApi, DeviceMetrics, DeviceOptions};
+use crate::serve::{ConnectionMetrics, Limits, PaceLimit};
+use crate::sys::random::random_bytes;
+use crate::telemetry::{self, LogOptions, Metrics};
+
+pub(super) fn log_options(settings: &LogSettings) -> LogOptions {
+    let format = match settings.format {
+        LogFormat::Text => telemetry::LogFormat::Text,
+        LogFormat::Json => telemetry::LogFormat::Json,
+    };
+    LogOptions { format, filter: settings.level.as_str().to_owned() }
+}
+
+pub(super) fn device_limits(settings: &Settings) -> Limits {
+    let limits = &settings.limits;
+    Limits {
+        header_timeout: limits.header_timeout,
+        idle_timeout: limits.idle_timeout,
+        pace: PaceLimit {
+            min_bytes_per_second: u32::try_from(limits.slow_reader_bytes_per_second).unwrap_or(u32::MAX),
+            window: limits.slow_reader_window,
+        },
+        connections_max: limits.connections_max,
+        connections_per_address_max: limits.connections_per_address_max,
+        drain_timeout: limits.drain_timeout,
+        ..Limits::default()
+    }
+}
+
+pub(super) fn admin_limits(settings: &Settings) -> Limits {
+    let admin = Limits::for_admin();
+    Limits {
+        header_max_bytes: admin.header_max_bytes,
+        connections_max: settings.limits.admin_connections_max,
+        connections_per_address_max: settings.limits.admin_connections_max,
+        ..device_limits(settings)
+    }
+}
+
+/// The handlers of both listeners, and where their connections count.
+pub(super) struct Handlers {
+    pub(super) device: DeviceApi<DeviceBackend>,
+    pub(super) admin: AdminApi,
+    pub(super) connections: ConnectionMetrics,
+}
+
+pub(super) fn handlers(
+    core: &Core,
+    settings: &Settings,
+    keeper: Arc<Keeper>,
+    listeners: BTreeMap<String, Vec<String>>,
+) -> Result<Handlers, AppError> {
+    let mut registry = Registry::default();
+    let connections = ConnectionMetrics::register(&mut registry);
+    let device_metrics = DeviceMetrics::register(&mut registry);
+    let (catalog, publisher) = (core.catalog.clone(), core.publisher.clone());
+    registry.register_collector(Box::new(Figures { catalog: catalog.clone(), publisher: publisher.clone() }));
+    let backend = DeviceBackend { catalog: catalog.clone(), token_key: core.token_key.clone() };
+    let salt = random_bytes().map_err(AppError::io("read randomness for", &core.data))?;
+    let options = DeviceOptions {
+        header_trusted_from: settings.device.header_trusted_from.clone(),
+        download_grace: SignedDuration::try_from(settings.decision.download_grace).unwrap_or(SignedDuration::MAX),
+        boundary_salt: u64::from_le_bytes(salt),
+        ..DeviceOptions::default()
+    };
+    let services = AdminServices {
+        publisher,
+        token_key: core.token_key.clone(),
+        metrics: Metrics::new(registry),
+        maintenance: keeper,
+        readiness: readiness(core),
+        about: About {
+            started_at: catalog.clock_now(),
+            data: core.data.clone(),
+            journal_dir: core.journal_dir(),
+            listeners,
+        },
+        json_body_max_bytes: usize::try_from(settings.limits.json_body_max_bytes).unwrap_or(usize::MAX),
+        catalog,
+    };
+    Ok(Handlers {
+        device: DeviceApi::new(backend, options, device_metrics),
+        admin: AdminApi::new(services),
+        connections,
+    })
+}
+
+/// Ready means: a policy is in force and can be read, so that devices get decisions.
+fn readiness(core: &Core) -> Box<dyn Fn() -> Result<(), String> + Send + Sync> {
+    let catalog = core.catalog.clone();
+    Box::new(move || match catalog.snapshot().policies().last() {
+        None => Err("no policy is in force: apply one with `ringfence policy apply`".to_owned()),
+        Some(policy) => policy.policy().map(|_| ()).map_err(|error| error.to_string()),
+    })
+}

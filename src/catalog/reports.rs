@@ -1,0 +1,186 @@
+//! Device reports: stored once each, durable before they are acknowledged, kept for a while.
+//!
+//! The lines under `reports/` are the truth; the index remembers which ids it has seen and each device's last
+//! confirmed version, and is caught up from the lines at start.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::commit::Catalog;
+use super::error::CatalogError;
+use super::record::{decode, encode};
+use crate::journal::{JournalOptions, lines::Lines};
+use crate::model::{DeviceId, ProductName, Report, ReportEvent, Version};
+use crate::store::Index;
+
+/// Where the index stands in the lines.
+const POSITION_KEY: &[u8] = b"m";
+
+/// How reports are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportsOptions {
+    /// Bytes after which a new segment begins.
+    pub segment_max_bytes: u64,
+    /// How long reports are kept; a report that comes again later than that counts as a new one.
+    pub keep_for: Duration,
+}
+
+/// What became of reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportOutcome {
+    /// New ones.
+    pub recorded: usize,
+    /// Those whose id was known already.
+    pub repeated: usize,
+}
+
+/// What a device last said of a product.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceStatus {
+    /// The version of the newest report that confirms one.
+    pub version: Version,
+    /// What that report said.
+    pub event: ReportEvent,
+    /// When it was received.
+    pub received_at: Timestamp,
+}
+
+/// Which line a report id stands on, and when it was received.
+#[derive(Serialize, Deserialize)]
+struct Seen {
+    position: u64,
+    received_at: Timestamp,
+}
+
+pub(super) struct Reports {
+    lines: Lines,
+    tree: sled::Tree,
+    keep_for: Duration,
+    /// Between the look-up of an id and its line no other report comes.
+    recording: Mutex<()>,
+}
+
+impl Reports {
+    pub(super) fn open(dir: &Path, options: ReportsOptions, index: &Index) -> Result<Self, CatalogError> {
+        let segments = JournalOptions { segment_max_bytes: options.segment_max_bytes };
+        let opened = Lines::open(dir, segments)?;
+        if let Some(torn) = &opened.torn {
+            tracing::warn!(segment = %torn.segment.display(), bytes = torn.bytes, "a report that was cut off by a crash is dropped; it was never acknowledged");
+        }
+        let tree = index.tree("reports")?;
+        let reports = Self { lines: opened.lines, tree, keep_for: options.keep_for, recording: Mutex::new(()) };
+        reports.catch_up()?;
+        Ok(reports)
+    }
+
+    /// Brings the index to the end of the lines.
+    fn catch_up(&self) -> Result<(), CatalogError> {
+        let position = match self.tree.get(POSITION_KEY)? {
+            Some(bytes) => decode(&bytes)?,
+            None => 0,
+        };
+        // An index ahead of the lines belongs to other lines: begin again.
+        let after = if position <= self.lines.head() { position } else { 0 };
+        if after == 0 {
+            self.tree.clear()?;
+        }
+        let last = self.lines.iterate(after, &mut |position, line| {
+            let report: Report = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+            self.index(position, &report).map_err(|error| error.to_string())
+        })?;
+        self.tree.insert(POSITION_KEY, encode(&last)?)?;
+        Ok(())
+    }
+
+    /// Queues those that are new. Returns what became of them and the position to wait for.
+    fn record(&self, reports: &[Report]) -> Result<(ReportOutcome, u64), CatalogError> {
+        let _alone = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outcome = ReportOutcome { recorded: 0, repeated: 0 };
+        let mut newest = 0;
+        for report in reports {
+            if let Some(seen) = self.tree.get(id_key(report))? {
+                let seen: Seen = decode(&seen)?;
+                newest = newest.max(seen.position);
+                outcome.repeated += 1;
+                continue;
+            }
+            let line = serde_json::to_vec(report).map_err(|error| CatalogError::Index { why: error.to_string() })?;
+            let position = self.lines.append(line)?;
+            self.index(position, report)?;
+            self.tree.insert(POSITION_KEY, encode(&position)?)?;
+            newest = newest.max(position);
+            outcome.recorded += 1;
+        }
+        Ok((outcome, newest))
+    }
+
+    fn index(&self, position: u64, report: &Report) -> Result<(), CatalogError> {
+        let mut batch = sled::Batch::default();
+        batch.insert(id_key(report), encode(&Seen { position, received_at: report.received_at })?);
+        let confirms = matches!(
+            report.event,
+            ReportEvent::Installed | ReportEvent::Healthy | ReportEvent::RolledBack | ReportEvent::Failed
+        );
+        if confirms {
+            let Report { version, event, received_at, .. } = report;
+            let status = DeviceStatus { version: version.clone(), event: *event, received_at: *received_at };
+            batch.insert(status_key(&report.device, &report.product), encode(&status)?);
+        }
+        Ok(self.tree.apply_batch(batch)?)
+    }
+
+    fn remove_expired(&self, now: Timestamp) -> Result<u64, CatalogError> {
+        let keep_for = SignedDuration::try_from(self.keep_for).unwrap_or(SignedDuration::MAX);
+        let Ok(cutoff) = now.checked_sub(keep_for) else { return Ok(0) };
+        let removed = self.lines.remove_segments_before(cutoff)?;
+        if removed.segments > 0 {
+            for entry in self.tree.scan_prefix(b"i") {
+                let (key, value) = entry?;
+                if decode::<Seen>(&value)?.received_at < cutoff {
+                    self.tree.remove(key)?;
+                }
+            }
+        }
+        Ok(removed.segments)
+    }
+}
+
+fn id_key(report: &Report) -> Vec<u8> {
+    [b"i", report.device.as_str().as_bytes(), b"\0", report.id.as_str().as_bytes()].concat()
+}
+
+fn status_key(device: &DeviceId, product: &ProductName) -> Vec<u8> {
+    [b"s", device.as_str().as_bytes(), b"\0", product.as_str().as_bytes()].concat()
+}
+
+impl Catalog {
+    /// Stores reports that were checked already; a known id changes nothing. Returns after fsync.
+    pub async fn record_reports(&self, reports: Vec<Report>) -> Result<ReportOutcome, CatalogError> {
+        let (outcome, position) = self.reports.record(&reports)?;
+        self.reports.lines.synced(position).await?;
+        Ok(outcome)
+    }
+
+    /// What a device last said of a product.
+    pub fn device_status(
+        &self,
+        device: &DeviceId,
+        product: &ProductName,
+    ) -> Result<Option<DeviceStatus>, CatalogError> {
+        self.reports.tree.get(status_key(device, product))?.map(|bytes| decode(&bytes)).transpose()
+    }
+
+    /// Removes report segments that are older than they are to be kept. Returns how many.
+    pub fn remove_expired_reports(&self) -> Result<u64, CatalogError> {
+        self.reports.remove_expired(self.now())
+    }
+
+    /// Turns true when reports can no longer be made durable: the process must end.
+    pub fn reports_failed(&self) -> tokio::sync::watch::Receiver<bool> {
+        self.reports.lines.failed()
+    }
+}

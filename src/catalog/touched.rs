@@ -1,0 +1,93 @@
+//! Which of the index's records an event touches.
+
+use std::collections::BTreeMap;
+
+use super::error::CatalogError;
+use super::record::{Kind, PolicyRecord, encode};
+use crate::model::{DeviceId, Event, EventRecord, ProductName, ReleaseId, Snapshot};
+
+/// Records to be written: key and value.
+pub(super) type Changes = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Puts what `record` touched as it stands in `snapshot`. Putting it again later, or again after a crash, does no harm.
+pub(super) fn put_touched(
+    changes: &mut Changes,
+    snapshot: &Snapshot,
+    record: &EventRecord,
+) -> Result<(), CatalogError> {
+    match &record.event {
+        Event::ProductAdded { product, .. } => {
+            if let Some(releases) = snapshot.product(product) {
+                changes.insert(Kind::Product.key(product.as_str(), None), encode(releases.product())?);
+            }
+        }
+        Event::ReleaseAdded { release, manifest, .. } => put_release(changes, snapshot, &manifest.product, release)?,
+        Event::ReleaseApproved { product, release }
+        | Event::ReleasePublished { product, release }
+        | Event::ReleaseWithdrawn { product, release, .. } => put_release(changes, snapshot, product, release)?,
+        Event::HoldAdded { .. } => put_hold(changes, snapshot, record.seq)?,
+        Event::HoldLifted { hold, .. } => put_hold(changes, snapshot, *hold)?,
+        Event::PinAdded { product, .. } => {
+            // A new pin may have replaced an older one, so all of the product's are put.
+            for pin in snapshot.product(product).into_iter().flat_map(|releases| releases.pins()) {
+                changes.insert(Kind::Pin.key("", Some(pin.id)), encode(pin)?);
+            }
+        }
+        Event::PinRemoved { pin, .. } => {
+            if let Some(pin) = snapshot.pin(*pin) {
+                changes.insert(Kind::Pin.key("", Some(pin.id)), encode(pin)?);
+            }
+        }
+        Event::PolicyApplied { .. } => {
+            if let Some(policy) = snapshot.policies().iter().find(|policy| policy.seq == record.seq) {
+                changes.insert(Kind::Policy.key("", Some(policy.seq)), encode(&PolicyRecord::of(policy))?);
+            }
+        }
+        Event::DevicesImported { devices } => {
+            for device in devices {
+                put_device(changes, snapshot, &device.id)?;
+            }
+        }
+        Event::DevicesRemoved { devices } => {
+            for id in devices {
+                put_device(changes, snapshot, id)?;
+            }
+        }
+        Event::TokenCreated { .. } => put_token(changes, snapshot, record.seq)?,
+        Event::TokenRevoked { token } => put_token(changes, snapshot, *token)?,
+    }
+    Ok(())
+}
+
+fn put_release(
+    changes: &mut Changes,
+    snapshot: &Snapshot,
+    product: &ProductName,
+    release: &ReleaseId,
+) -> Result<(), CatalogError> {
+    if let Some(release) = snapshot.product(product).and_then(|releases| releases.by_id(release)) {
+        changes.insert(Kind::Release.key(product.as_str(), Some(release.sequence)), encode(release)?);
+    }
+    Ok(())
+}
+
+fn put_hold(changes: &mut Changes, snapshot: &Snapshot, id: u64) -> Result<(), CatalogError> {
+    if let Some(hold) = snapshot.hold(id) {
+        changes.insert(Kind::Hold.key("", Some(id)), encode(hold)?);
+    }
+    Ok(())
+}
+
+fn put_device(changes: &mut Changes, snapshot: &Snapshot, id: &DeviceId) -> Result<(), CatalogError> {
+    if let Some(history) = snapshot.device(id) {
+        changes.insert(Kind::Device.key(id.as_str(), None), encode(history)?);
+    }
+    Ok(())
+}
+
+fn put_token(changes: &mut Changes, snapshot: &Snapshot, id: u64) -> Result<(), CatalogError> {
+    if let Some(token) = snapshot.token(id) {
+        changes.insert(Kind::Token.key("", Some(id)), encode(token)?);
+    }
+    Ok(())
+}
