@@ -1,12 +1,10 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use super::CliError;
 use super::output::say;
 use super::token::write_secret;
+use crate::control::Secret;
 
 /// The shipped policy.
 const POLICY: &str = include_str!("../../config/policy.toml");
@@ -44,12 +42,11 @@ pub(super) fn write(directory: &Path) -> Result<(), CliError> {
         return Err(CliError::Input(message));
     }
     let failed = |cause: std::io::Error| CliError::Failed(format!("{}: {cause}", directory.display()));
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|cause| CliError::Failed(format!("no random bytes: {cause}")))?;
+    let secret = Secret::random().map_err(|cause| CliError::Failed(cause.to_string()))?;
     std::fs::create_dir_all(directory).map_err(failed)?;
     write_new(&directory.join(FILES[0]), crate::config::EXAMPLE).map_err(failed)?;
     write_new(&directory.join(FILES[1]), POLICY).map_err(failed)?;
-    write_secret(&directory.join(FILES[2]), &format!("rf_{}", URL_SAFE_NO_PAD.encode(secret))).map_err(failed)?;
+    write_secret(&directory.join(FILES[2]), &secret.expose()).map_err(failed)?;
     std::fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
 }
 

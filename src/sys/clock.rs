@@ -16,6 +16,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
+        #[allow(clippy::disallowed_methods, reason = "this is the one place")]
         Timestamp::now()
     }
 }

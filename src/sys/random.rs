@@ -8,6 +8,7 @@ use std::io;
 /// Where the kernel gives none, for example because `getrandom` is forbidden by a sandbox.
 pub fn random_bytes<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
+    #[allow(clippy::disallowed_methods, reason = "this is the one place")]
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
     Ok(bytes)
 }

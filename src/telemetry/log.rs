@@ -65,9 +65,11 @@ pub enum LogError {
     Installed(String),
 }
 
+type SetFilter = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
+
 /// Changes the filter of the installed subscriber.
 pub struct LogControl {
-    set: Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>,
+    set: SetFilter,
 }
 
 impl LogControl {
@@ -97,7 +99,7 @@ pub fn install_log(options: &LogOptions) -> Result<LogControl, LogError> {
         None => parse_filter("log.level", &options.filter)?,
     };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let (set, installed): (Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>, _) = match options.format {
+    let (set, installed): (SetFilter, _) = match options.format {
         LogFormat::Text => {
             let builder = builder.with_ansi(std::io::stderr().is_terminal()).with_filter_reloading();
             let handle = builder.reload_handle();

@@ -52,7 +52,7 @@ pub(super) async fn seed(core: &Core, clock: &DemoClock, policy: &str) -> Result
     let known = KnownFiles::collect(Path::new("/usr/bin")).map_err(AppError::demo)?;
     let program = this_program().map_err(AppError::demo)?;
     let steps = INTELLIGENCE_RELEASES.len();
-    let mut releases: Vec<(i64, &ProductName, &str, Vec<(&str, Bytes)>)> = Vec::new();
+    let mut releases: Vec<(i64, &ProductName, &str, Files)> = Vec::new();
     for (step, (version, hours)) in INTELLIGENCE_RELEASES.iter().enumerate() {
         releases.push((*hours, &intelligence, version, vec![("known-files.hsb", known.version(step + 1, steps))]));
     }
@@ -76,12 +76,15 @@ pub(super) async fn seed(core: &Core, clock: &DemoClock, policy: &str) -> Result
     report_installed(core, [&intelligence, &platform]).await
 }
 
+/// Artifacts to be: target and bytes.
+type Files = Vec<(&'static str, Bytes)>;
+
 async fn publish(
     core: &Core,
     publisher: &Actor,
     product: &ProductName,
     version: &Version,
-    files: Vec<(&str, Bytes)>,
+    files: Files,
 ) -> Result<(), AppError> {
     let mut artifacts = Vec::new();
     for (target, bytes) in files {
