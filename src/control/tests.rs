@@ -93,8 +93,11 @@ async fn a_withdrawal_is_for_good() {
     assert_eq!(withdraw("1.0", "another reason").await.unwrap(), withdrawn);
     assert_eq!(desk.catalog.snapshot().seq(), seq);
     refused!(desk, withdraw("2.0", "r"), ControlError::UnknownRelease { .. });
-    let approve = approve_release(&desk.catalog, &actor("bob"), &parse("driver"), &parse("1.0"), None);
-    let text = refused!(desk, approve, ControlError::WrongState { state: ReleaseState::Withdrawn, .. });
+    let text = refused!(
+        desk,
+        approve_release(&desk.catalog, &actor("bob"), &parse("driver"), &parse("1.0"), None),
+        ControlError::WrongState { state: ReleaseState::Withdrawn, .. }
+    );
     assert_eq!(text, "driver 1.0 is withdrawn, so it cannot be approved");
 }
 
