@@ -134,7 +134,7 @@ async fn what_is_older_than_it_is_kept_goes_and_the_status_stays() {
     for id in ["r1", "r2", "r3"] {
         catalog.record_reports(vec![report(id)]).await.unwrap();
     }
-    let old = vec![report("r1"), report("r2"), report("r3")];
+    let oldest = report("r1");
     assert_eq!(catalog.remove_expired_reports().unwrap(), 0);
     world.clock.advance(SignedDuration::from_hours(2));
     let before = status(&catalog);
@@ -144,7 +144,7 @@ async fn what_is_older_than_it_is_kept_goes_and_the_status_stays() {
     assert_eq!(status(&catalog), before, "what a device last said outlives the report");
     assert_eq!(lines(&world), 3 - removed as usize);
     // As documented: what comes again that late is new.
-    assert_eq!(catalog.record_reports(vec![old[0].clone()]).await.unwrap(), outcome(1, 0));
+    assert_eq!(catalog.record_reports(vec![oldest.clone()]).await.unwrap(), outcome(1, 0));
     drop(catalog);
-    assert_eq!(world.catalog().record_reports(vec![old[0].clone()]).await.unwrap(), outcome(0, 1));
+    assert_eq!(world.catalog().record_reports(vec![oldest.clone()]).await.unwrap(), outcome(0, 1));
 }

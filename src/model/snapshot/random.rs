@@ -95,7 +95,7 @@ fn add_release(snapshot: &Snapshot, product: &ProductName, version: u8, third: u
         }
     };
     let artifacts = (third % 4..=third % 4 + third % 2).map(artifact).collect();
-    let manifest = ReleaseManifest { product: product.clone(), version, barrier: third % 5 == 0, artifacts };
+    let manifest = ReleaseManifest { product: product.clone(), version, barrier: third.is_multiple_of(5), artifacts };
     let (release, sequence) = (manifest.id(), known.releases().len() as u64 + 1);
     let approval = [ApprovalRule::Auto, ApprovalRule::Anyone, ApprovalRule::Other][usize::from(third % 3)];
     let mut events = vec![Event::ReleaseAdded { release, sequence, manifest, approval }];
@@ -142,8 +142,8 @@ fn policy(first: u8, second: u8) -> Event {
 }
 
 fn device(number: u8, second: u8) -> Device {
-    let tags = if second % 2 == 0 { r#""t""# } else { "" };
-    let platform = if second % 3 == 0 { r#""platform":"linux-x64","# } else { "" };
+    let tags = if second.is_multiple_of(2) { r#""t""# } else { "" };
+    let platform = if second.is_multiple_of(3) { r#""platform":"linux-x64","# } else { "" };
     let json = format!(
         r#"{{"id":"device-{number}",{platform}"tags":[{tags}],"attributes":{{"place":"Zürich \"{}\""}}}}"#,
         second % 4
@@ -152,7 +152,7 @@ fn device(number: u8, second: u8) -> Device {
 }
 
 fn token(snapshot: &Snapshot, first: u8, second: u8, now: Timestamp) -> Event {
-    let scope = if first % 2 == 0 {
+    let scope = if first.is_multiple_of(2) {
         TokenScope::Device(parse("device-1"))
     } else {
         TokenScope::Person { actor: parse("ada"), role: Role::ALL[usize::from(second % 5)] }

@@ -88,7 +88,7 @@ fn a_hold_is_active_until_lifted_or_expired_whichever_is_first() {
     let hold = journal.snapshot().hold(id).unwrap();
     assert_eq!(hold.ends_at(), Some(lifted_at));
     assert!(hold.is_active_at(hold.added_at) && !hold.is_active_at(lifted_at));
-    assert_eq!(journal.snapshot().product(&parse("p")).unwrap().holds(), [hold.clone()]);
+    assert_eq!(journal.snapshot().product(&parse("p")).unwrap().holds(), std::slice::from_ref(hold));
 }
 
 #[test]
