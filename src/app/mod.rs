@@ -6,6 +6,8 @@
 mod backend;
 mod background;
 mod bootstrap;
+#[cfg(test)]
+mod bootstrap_tests;
 mod core;
 pub mod demo;
 mod error;

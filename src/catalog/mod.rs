@@ -17,6 +17,15 @@ mod reports;
 mod sum;
 mod touched;
 
+#[cfg(test)]
+mod index_tests;
+#[cfg(test)]
+mod reports_tests;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
 pub use commit::{Catalog, Committed};
 pub use error::{CatalogError, CommitError};
 pub use open::{CatalogOptions, Recovery};

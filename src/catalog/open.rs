@@ -65,8 +65,9 @@ impl Catalog {
         let projection = Projection::new(index.tree("catalog")?);
         let (indexed, mut rewritten) = match projection.load() {
             _ if options.is_index_ignored => (None, Some("that was asked for".to_owned())),
-            Ok(Some(snapshot)) => (Some(snapshot), None),
-            Ok(None) => (None, Some("it was empty".to_owned())),
+            Ok(Some(snapshot)) if snapshot.seq() > 0 => (Some(snapshot), None),
+            // One from before the first event holds nothing to go on from.
+            Ok(_) => (None, Some("it was empty".to_owned())),
             Err(error) => (None, Some(error.to_string())),
         };
         let replay = replay(options, indexed)?;

@@ -41,7 +41,7 @@ pub struct ReportOutcome {
 /// What a device last said of a product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceStatus {
-    /// The version of the newest report that confirms one.
+    /// The version that its newest conclusive report names: one that is installed, healthy, failed or rolled back.
     pub version: Version,
     /// What that report said.
     pub event: ReportEvent,

@@ -1,6 +1,6 @@
 //! The inventory: importing and removing devices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::ControlError;
@@ -33,7 +33,7 @@ pub async fn import_devices(
     let named = devices.len();
     let committed = catalog.commit(actor, |snapshot, _now| {
         let is_change = |device: &Device| known(snapshot, &device.id) != Some(device);
-        let changed: Vec<Device> = devices.into_values().filter(is_change).collect();
+        let changed = devices.into_values().filter(is_change);
         Ok::<_, ControlError>(chunks(changed).map(|devices| Event::DevicesImported { devices }).collect())
     });
     let committed = committed.await?;
@@ -45,13 +45,14 @@ pub async fn import_devices(
     Ok(Imported { imported, unchanged: named - imported })
 }
 
-/// Takes devices out of the inventory; all of them must be in it. Returns after fsync.
+/// Takes devices out of the inventory; all of them must be in it. Returns how many, each counted once, after fsync.
 pub async fn remove_devices(
     catalog: &Arc<Catalog>,
     actor: &Actor,
     devices: Vec<DeviceId>,
 ) -> Result<usize, ControlError> {
     check_count(devices.len())?;
+    let devices: BTreeSet<DeviceId> = devices.into_iter().collect();
     let count = devices.len();
     let committed = catalog.commit(actor, |snapshot, _now| {
         if let Some(unknown) = devices.iter().find(|id| known(snapshot, id).is_none()) {
@@ -75,7 +76,7 @@ fn check_count(count: usize) -> Result<(), ControlError> {
     }
 }
 
-fn chunks<T>(items: Vec<T>) -> impl Iterator<Item = Vec<T>> {
+fn chunks<T>(items: impl IntoIterator<Item = T>) -> impl Iterator<Item = Vec<T>> {
     let mut items = items.into_iter().peekable();
     std::iter::from_fn(move || {
         items.peek()?;

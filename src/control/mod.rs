@@ -15,6 +15,11 @@ mod releases;
 mod reports;
 mod tokens;
 
+#[cfg(test)]
+mod reports_tests;
+#[cfg(test)]
+mod tests;
+
 pub use devices::{DEVICES_PER_EVENT, Imported, import_devices, remove_devices};
 pub use error::ControlError;
 pub use holds::{NewHold, add_hold, lift_hold};

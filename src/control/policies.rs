@@ -12,7 +12,7 @@ use crate::model::{Actor, Blake3Digest, Event, GroupName, RingName, Snapshot};
 /// What applying did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AppliedOutcome {
-    /// The number of the policy in force now.
+    /// The number under which the policy came into force.
     pub seq: u64,
     /// Whether this call put it in force; not if the same text was in force already.
     pub is_change: bool,
@@ -28,6 +28,7 @@ pub async fn apply_policy(
 ) -> Result<AppliedOutcome, ControlError> {
     Policy::parse(&text)?;
     let digest = Blake3Digest::of(text.as_bytes());
+    let mut unchanged = 0;
     let committed = catalog.commit(actor, |snapshot, _now| {
         let in_force = snapshot.policies().last();
         let found = in_force.map_or(0, |policy| policy.seq);
@@ -35,13 +36,15 @@ pub async fn apply_policy(
             return Err(ControlError::OtherPolicy { expected, found });
         }
         if in_force.is_some_and(|policy| policy.digest == digest) {
+            unchanged = found;
             return Ok(Vec::new());
         }
         Ok(vec![Event::PolicyApplied { digest, text }])
     });
     let committed = committed.await?;
-    let seq = committed.snapshot.policies().last().map_or(0, |policy| policy.seq);
-    Ok(AppliedOutcome { seq, is_change: !committed.records.is_empty() })
+    // Not the snapshot's last one: another may have been applied since.
+    let applied = committed.records.first().map(|record| record.seq);
+    Ok(AppliedOutcome { seq: applied.unwrap_or(unchanged), is_change: applied.is_some() })
 }
 
 fn policy_at(snapshot: &Snapshot, now: Timestamp) -> Option<&Arc<Policy>> {

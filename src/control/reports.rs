@@ -14,8 +14,9 @@ const REPORT_GRACE: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// How many of a product's newest holds are looked behind.
 const HOLDS_MAX: usize = 16;
 
-/// Stores reports, all of them or none. A report counts once, however often it comes. A release that was never decided
-/// for the device is refused in the same words as one that does not exist. Returns after fsync.
+/// Stores reports; where one is refused, none is stored. A report counts once, however often it comes, so that after an
+/// error of the disk, which may have let some through, all can be sent again. A release that was never decided for the
+/// device is refused in the same words as one that does not exist. Returns after fsync.
 pub async fn record_reports(catalog: &Arc<Catalog>, reports: Vec<Report>) -> Result<ReportOutcome, ControlError> {
     let (snapshot, now) = (catalog.snapshot(), catalog.now());
     for report in &reports {

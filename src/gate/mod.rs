@@ -7,6 +7,9 @@ mod artifacts;
 mod finding;
 mod version;
 
+#[cfg(test)]
+mod tests;
+
 pub use artifacts::{Declared, Observed, check_artifacts, media_type_of};
 pub use finding::Finding;
 pub use version::check_version;

@@ -136,7 +136,7 @@ pub struct Release {
     pub added: Stamp,
     /// Whose approval it needs, by the policy in force when it was added.
     pub approval: ApprovalRule,
-    /// Its approval; the server itself where the rule is [`ApprovalRule::Auto`].
+    /// Its approval; by its publisher where the rule is [`ApprovalRule::Auto`].
     pub approved: Option<Stamp>,
     /// When it became visible to decisions.
     pub published_at: Option<Timestamp>,

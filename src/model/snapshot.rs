@@ -6,8 +6,14 @@
 //! event copies only the part it touches.
 
 mod apply;
+#[cfg(test)]
+pub(crate) mod dump;
+#[cfg(test)]
+pub(crate) mod random;
 mod releases;
 mod restore;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};

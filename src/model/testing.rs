@@ -1,5 +1,8 @@
 //! A journal in memory, for tests and benchmarks: events with the seq, time, prev and hash that they would have.
 
+pub(crate) use super::snapshot::dump::dump;
+pub(crate) use super::snapshot::random::{Change, changes};
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{

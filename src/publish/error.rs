@@ -71,8 +71,8 @@ pub enum UploadError {
     Random(std::io::Error),
 }
 
-/// Why a release was not published: no device sees anything new. After a refusal by the gates the uploads stay until they
-/// expire; once blobs were being made durable they are used up.
+/// Why a release was not published: no device sees anything new. After a refusal the uploads stay until they expire; once
+/// blobs were being made durable they are used up.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// There is no such product.
@@ -81,6 +81,9 @@ pub enum PublishError {
     /// One of its uploads cannot be used.
     #[error(transparent)]
     Upload(#[from] UploadError),
+    /// One upload for two artifacts.
+    #[error("upload {0} is named by two artifacts; each needs an upload of its own")]
+    UploadTwice(UploadId),
     /// The gates found something.
     #[error("{product} {version} cannot be published: {}", findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("; "))]
     Findings {

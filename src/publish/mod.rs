@@ -10,6 +10,13 @@ mod publisher;
 mod upload;
 mod uploads;
 
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod uploads_tests;
+
 pub use error::{PublishError, UploadError};
 pub use publisher::{NewArtifact, NewRelease, Published, Publisher};
 pub use upload::{UploadId, UploadStatus};

@@ -93,6 +93,8 @@ impl Publisher {
         let mut taken = self.take_uploads(actor, &release.artifacts).await?;
         let observed = observe(&taken)?;
         let manifest = self.pass_gates(&release, &observed)?;
+        // Asked before the uploads are used up; asked again, and then for good, when the event is appended.
+        events(&self.catalog.snapshot(), self.catalog.now(), manifest.clone(), release.is_older_allowed)?;
         let published = self.make_durable(actor, manifest, release.is_older_allowed, &mut taken).await;
         // Committing used the uploads up, whatever came of it.
         for (_, _, id) in &taken {
@@ -117,8 +119,10 @@ impl Publisher {
     async fn take_uploads(&self, actor: &Actor, artifacts: &[NewArtifact]) -> Result<Vec<Taken>, PublishError> {
         let mut taken: Vec<Taken> = Vec::with_capacity(artifacts.len());
         for NewArtifact { declared, upload: id } in artifacts {
-            let upload = self.uploads.find(actor, id)?;
-            let content = upload.content().await?;
+            if taken.iter().any(|(_, _, other)| other == id) {
+                return Err(PublishError::UploadTwice(id.clone()));
+            }
+            let (upload, content) = self.uploads.hold(actor, id).await?;
             let status = upload.status_of(&content);
             if !matches!(*content, Content::Arrived(_)) {
                 let (offset, length) = (status.offset, status.length);
@@ -214,6 +218,9 @@ fn events(
             ReleaseState::Withdrawn => Err(PublishError::Withdrawn { product, version }),
             // A crash between the events of an automatic approval: this completes it.
             ReleaseState::Draft if known.approval == ApprovalRule::Auto => Ok(approval(&product, release)),
+            ReleaseState::Approved if known.approval == ApprovalRule::Auto => {
+                Ok(vec![Event::ReleasePublished { product, release }])
+            }
             ReleaseState::Draft | ReleaseState::Approved | ReleaseState::Published => Ok(Vec::new()),
         };
     }

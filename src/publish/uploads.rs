@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use http_body::Body;
+use tokio::sync::OwnedMutexGuard;
 
 use super::upload::{Content, Upload};
 use super::{UploadError, UploadId, UploadStatus};
@@ -54,14 +55,19 @@ impl Uploads {
         if length == 0 {
             finish(&mut *upload.content().await?).await?;
         }
-        self.open().insert(id.clone(), upload);
+        let mut open = self.open();
+        // Others may have come in while the space was reserved.
+        if open.len() >= max {
+            return Err(UploadError::TooMany { max });
+        }
+        open.insert(id.clone(), upload);
+        drop(open);
         Ok(id)
     }
 
     /// How far an upload is.
     pub async fn status(&self, owner: &Actor, id: &UploadId) -> Result<UploadStatus, UploadError> {
-        let upload = self.find(owner, id)?;
-        let content = upload.content().await?;
+        let (upload, content) = self.hold(owner, id).await?;
         Ok(upload.status_of(&content))
     }
 
@@ -77,8 +83,7 @@ impl Uploads {
         B: Body<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
     {
-        let upload = self.find(owner, id)?;
-        let mut content = upload.content().await?;
+        let (upload, mut content) = self.hold(owner, id).await?;
         let expected = upload.status_of(&content).offset;
         if offset != expected {
             return Err(UploadError::WrongOffset { offset, expected });
@@ -124,7 +129,19 @@ impl Uploads {
         self.open().len()
     }
 
-    pub(super) fn find(&self, owner: &Actor, id: &UploadId) -> Result<Arc<Upload>, UploadError> {
+    /// An upload with its content, to this caller alone.
+    pub(super) async fn hold(
+        &self,
+        owner: &Actor,
+        id: &UploadId,
+    ) -> Result<(Arc<Upload>, OwnedMutexGuard<Content>), UploadError> {
+        let upload = self.find(owner, id)?;
+        let content = upload.content().await?;
+        // Whoever held it before may have used it up.
+        if matches!(*content, Content::Gone) { Err(UploadError::Unknown(id.clone())) } else { Ok((upload, content)) }
+    }
+
+    fn find(&self, owner: &Actor, id: &UploadId) -> Result<Arc<Upload>, UploadError> {
         let upload = self.open().get(id).filter(|upload| upload.owner == *owner).cloned();
         upload.ok_or_else(|| UploadError::Unknown(id.clone()))
     }

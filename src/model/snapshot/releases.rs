@@ -139,11 +139,12 @@ impl ProductReleases {
         self.releases.get_mut(index).map(Arc::make_mut)
     }
 
-    /// Replaces or adds a hold, and notes when it begins and ends.
+    /// Replaces or adds a hold, and notes when it begins, is lifted and would end by itself: each is noted though an
+    /// earlier one ended it, so that a snapshot put together again has the very same times.
     pub(super) fn set_hold(&mut self, hold: Arc<Hold>) {
-        self.note_change(hold.added_at);
-        if let Some(end) = hold.ends_at() {
-            self.note_change(end);
+        let lifted_at = hold.lifted.as_ref().map(|(stamp, _)| stamp.at);
+        for at in [Some(hold.added_at), hold.expires_at, lifted_at].into_iter().flatten() {
+            self.note_change(at);
         }
         match self.holds.iter_mut().find(|known| known.id == hold.id) {
             Some(known) => *known = hold,

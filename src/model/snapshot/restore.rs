@@ -20,13 +20,13 @@ pub struct SnapshotParts {
     pub products: Vec<(Product, Vec<Release>)>,
     /// Policies in order of sequence.
     pub policies: Vec<AppliedPolicy>,
-    /// Holds in any order.
+    /// Holds in order of id.
     pub holds: Vec<Hold>,
     /// Pins in order of id.
     pub pins: Vec<Pin>,
     /// The inventory.
     pub devices: Vec<(DeviceId, DeviceHistory)>,
-    /// Tokens.
+    /// Tokens in order of id.
     pub tokens: Vec<Token>,
 }
 

@@ -64,7 +64,9 @@ impl From<PublishError> for Problem {
         match error {
             E::UnknownProduct(_) => Self::with_detail(StatusCode::NOT_FOUND, error.to_string()),
             E::Upload(upload) => upload.into(),
-            E::Findings { .. } => Self::with_detail(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+            E::UploadTwice(_) | E::Findings { .. } => {
+                Self::with_detail(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+            }
             E::OtherContent { .. } | E::Withdrawn { .. } => Self::with_detail(StatusCode::CONFLICT, error.to_string()),
             E::Store(store) => store_failed(&store),
             E::Contradiction(_) => failed(&error),

@@ -1,0 +1,132 @@
+//! A catalog in a temporary directory, with a clock that tests move.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::{Catalog, CatalogError, CatalogOptions, Recovery, ReportsOptions};
+use crate::journal::JournalOptions;
+use crate::model::{Actor, Class, Event};
+use crate::store::{BlobStore as _, FsBlobs, FsBlobsOptions, StoreError};
+use crate::sys::clock::ManualClock;
+
+/// A whole second, so that times read well.
+pub(crate) const START: i64 = 1_700_000_000;
+/// A policy that approves intelligence at once and wants someone else for the platform.
+pub(crate) const POLICY: &str = "[approve]\nintelligence = \"auto\"\nplatform = \"other\"\n\
+     [[ring]]\nname = \"broad\"\n[[group]]\nname = \"all\"\nmatch = \"any\"\nring = \"broad\"\n";
+
+/// A data directory and its clock; opened and closed as often as a test likes.
+pub(crate) struct World {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) options: CatalogOptions,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options = CatalogOptions {
+            journal_dir: dir.path().join("journal"),
+            journal: JournalOptions::default(),
+            index_dir: dir.path().join("index"),
+            is_index_ignored: false,
+            index_cache_bytes: 1 << 20,
+            inline_max_bytes: 16,
+            reports_dir: dir.path().join("reports"),
+            reports: ReportsOptions { segment_max_bytes: 1 << 20, keep_for: Duration::from_secs(3_600) },
+        };
+        let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
+        Self { dir, clock, options }
+    }
+
+    /// Opens it. Waits for an earlier catalog of the same test whose last task is still ending.
+    pub(crate) fn try_open(&self) -> Result<(Arc<Catalog>, Recovery), CatalogError> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let store = Arc::new(FsBlobs::open(self.dir.path(), &FsBlobsOptions::default()).unwrap());
+            match Catalog::open(&self.options, store, self.clock.clone()) {
+                Err(CatalogError::Store(StoreError::IndexLocked { .. })) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    pub(crate) fn open(&self) -> (Arc<Catalog>, Recovery) {
+        self.try_open().unwrap()
+    }
+
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.open().0
+    }
+
+    /// Copies the index to `name` beside it; no catalog may be open.
+    pub(crate) fn save_index(&self, name: &str) -> PathBuf {
+        let copy = self.dir.path().join(name);
+        copy_tree(&self.options.index_dir, &copy);
+        copy
+    }
+
+    /// Puts a copy of the index in its place.
+    pub(crate) fn restore_index(&self, copy: &Path) {
+        std::fs::remove_dir_all(&self.options.index_dir).unwrap();
+        copy_tree(copy, &self.options.index_dir);
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+pub(crate) fn parse<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
+pub(crate) fn actor(name: &str) -> Actor {
+    parse(name)
+}
+
+/// Commits these events as they are.
+pub(crate) async fn commit(catalog: &Arc<Catalog>, events: Vec<Event>) -> super::Committed {
+    catalog.commit(&actor("tester"), |_, _| Ok::<_, std::convert::Infallible>(events)).await.unwrap()
+}
+
+pub(crate) fn product_added(name: &str) -> Event {
+    Event::ProductAdded { product: parse(name), class: Class::Intelligence }
+}
+
+/// The events of a release with these bodies; each is put into the store first.
+pub(crate) async fn release_added(catalog: &Catalog, product: &str, version: &str, bodies: &[&[u8]]) -> Event {
+    use crate::model::{ApprovalRule, Artifact, Platform, ReleaseManifest};
+    let mut artifacts = Vec::new();
+    for (index, body) in bodies.iter().enumerate() {
+        let mut staged = catalog.store().stage(None).unwrap();
+        staged.append(bytes::Bytes::copy_from_slice(body)).await.unwrap();
+        let done = staged.finish().await.unwrap();
+        artifacts.push(Artifact {
+            target: parse(&format!("file-{index}")),
+            platform: Platform::any(),
+            size: done.size(),
+            blake3: *done.blake3(),
+            sha256: *done.sha256(),
+            media_type: "application/octet-stream".into(),
+        });
+        let _ = catalog.store().commit(done).unwrap();
+    }
+    let manifest = ReleaseManifest { product: parse(product), version: parse(version), barrier: false, artifacts };
+    let sequence = catalog.snapshot().product(&manifest.product).unwrap().releases().len() as u64 + 1;
+    Event::ReleaseAdded { release: manifest.id(), sequence, manifest, approval: ApprovalRule::Auto }
+}

@@ -1,0 +1,172 @@
+//! Random changes of every kind, each made to fit the snapshot it comes upon.
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+use super::Snapshot;
+use crate::model::{
+    ApprovalRule, Artifact, Blake3Digest, Class, Device, Event, HoldScope, Platform, ProductName, Release,
+    ReleaseManifest, Role, Sha256Digest, TokenScope,
+};
+
+/// A change to be made; the numbers choose among what there is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Change {
+    kind: u8,
+    first: u8,
+    second: u8,
+    third: u8,
+}
+
+/// Kinds of changes: one for each kind of event.
+const KINDS: u8 = 14;
+
+/// Up to `max` changes, in an order that gives most of them something to work on.
+pub(crate) fn changes(max: usize) -> impl Strategy<Value = Vec<Change>> {
+    let kind = prop_oneof![3 => 0u8..2, 4 => 0u8..KINDS];
+    let change = (kind, any::<u8>(), any::<u8>(), any::<u8>()).prop_map(|(kind, first, second, third)| Change {
+        kind,
+        first,
+        second,
+        third,
+    });
+    proptest::collection::vec(change, 1..max)
+}
+
+impl Change {
+    /// Its events on this snapshot; none where it finds nothing to change.
+    pub(crate) fn events(self, snapshot: &Snapshot, now: Timestamp) -> Vec<Event> {
+        let Self { kind, first, second, third } = self;
+        let product = nth(snapshot.products(), first).map(|product| product.product().name.clone());
+        let events = match (kind, product) {
+            (0, _) => add_product(snapshot, first),
+            (6, _) => nth(snapshot.holds(), first)
+                .filter(|hold| hold.lifted.is_none())
+                .map(|hold| Event::HoldLifted { hold: hold.id, reason: parse("over") }),
+            (8, _) => nth(snapshot.pins(), first)
+                .filter(|pin| pin.removed.is_none())
+                .map(|pin| Event::PinRemoved { pin: pin.id, reason: parse("über – done") }),
+            (9, _) => Some(policy(first, second)),
+            (10, _) => {
+                Some(Event::DevicesImported { devices: (0..1 + first % 3).map(|n| device(n, second)).collect() })
+            }
+            (11, _) => Some(Event::DevicesRemoved { devices: vec![parse(&format!("device-{}", first % 4))] }),
+            (12, _) => Some(token(snapshot, first, second, now)),
+            (13, _) => nth(snapshot.tokens(), first)
+                .filter(|token| token.revoked.is_none())
+                .map(|token| Event::TokenRevoked { token: token.id }),
+            (_, None) => add_product(snapshot, first),
+            (1, Some(product)) => return add_release(snapshot, &product, second, third),
+            (5, Some(product)) => Some(hold(product, second, third, now)),
+            (7, Some(product)) => Some(Event::PinAdded {
+                group: parse(["a", "b"][usize::from(second % 2)]),
+                product,
+                version: parse(&third.to_string()),
+                reason: parse("kept"),
+            }),
+            (_, Some(product)) => change_release(snapshot, &product, kind, second),
+        };
+        events.into_iter().collect()
+    }
+}
+
+fn add_product(snapshot: &Snapshot, first: u8) -> Option<Event> {
+    let product: ProductName = parse(["p", "p.q", "p-q", "zz"][usize::from(first % 4)]);
+    let class = Class::ALL[usize::from(first % 2)];
+    snapshot.product(&product).is_none().then_some(Event::ProductAdded { product, class })
+}
+
+/// A release, approved and published at once or left a draft.
+fn add_release(snapshot: &Snapshot, product: &ProductName, version: u8, third: u8) -> Vec<Event> {
+    let Some(known) = snapshot.product(product) else { return Vec::new() };
+    let version = parse(&format!("1.{version}.0"));
+    if known.by_version(&version).is_some() {
+        return Vec::new();
+    }
+    let artifact = |number: u8| {
+        let body = [number; 3];
+        Artifact {
+            target: parse(&format!("f-{number}")),
+            platform: Platform::any(),
+            size: 3,
+            blake3: Blake3Digest::of(&body),
+            sha256: Sha256Digest::of(&body),
+            media_type: "application/octet-stream".into(),
+        }
+    };
+    let artifacts = (third % 4..=third % 4 + third % 2).map(artifact).collect();
+    let manifest = ReleaseManifest { product: product.clone(), version, barrier: third.is_multiple_of(5), artifacts };
+    let (release, sequence) = (manifest.id(), known.releases().len() as u64 + 1);
+    let approval = [ApprovalRule::Auto, ApprovalRule::Anyone, ApprovalRule::Other][usize::from(third % 3)];
+    let mut events = vec![Event::ReleaseAdded { release, sequence, manifest, approval }];
+    if approval == ApprovalRule::Auto {
+        events.push(Event::ReleaseApproved { product: product.clone(), release });
+        events.push(Event::ReleasePublished { product: product.clone(), release });
+    }
+    events
+}
+
+fn change_release(snapshot: &Snapshot, product: &ProductName, kind: u8, second: u8) -> Option<Event> {
+    let release: &Release = nth(snapshot.product(product)?.releases().iter(), second)?;
+    let (product, id) = (product.clone(), release.id);
+    match kind {
+        2 if release.approved.is_none() => Some(Event::ReleaseApproved { product, release: id }),
+        3 if release.published_at.is_none() => Some(Event::ReleasePublished { product, release: id }),
+        4 if release.withdrawn.is_none() => {
+            Some(Event::ReleaseWithdrawn { product, release: id, reason: parse("\"bad\" \\ worse") })
+        }
+        _ => None,
+    }
+}
+
+fn hold(product: ProductName, second: u8, third: u8, now: Timestamp) -> Event {
+    let scope = match second % 4 {
+        0 => HoldScope::Everyone,
+        1 => HoldScope::Group(parse("a")),
+        2 => HoldScope::Ring(parse("r")),
+        _ => HoldScope::Devices(serde_json::from_str(r#"{"any":[{"tag":"t"},{"id":"d*"}]}"#).unwrap()),
+    };
+    let version = (second >= 100).then(|| parse(&format!("1.{third}.0")));
+    let expires_at = (third >= 100).then(|| now + SignedDuration::from_secs(i64::from(third)));
+    Event::HoldAdded { product, version, scope, reason: parse("why not"), expires_at }
+}
+
+fn policy(first: u8, second: u8) -> Event {
+    let (keep, defer) = (first % 3, second % 5);
+    let text = format!(
+        "# {second}\n[[ring]]\nname = \"r\"\n[[group]]\nname = \"a\"\nmatch = {{ tag = \"t\" }}\nring = \"r\"\n\
+         keep = \"N-{}\"\ndefer = \"{defer}h\"\n[[group]]\nname = \"b\"\nmatch = \"any\"\nring = \"r\"\n",
+        keep + 1
+    );
+    Event::PolicyApplied { digest: Blake3Digest::of(text.as_bytes()), text }
+}
+
+fn device(number: u8, second: u8) -> Device {
+    let tags = if second.is_multiple_of(2) { r#""t""# } else { "" };
+    let platform = if second.is_multiple_of(3) { r#""platform":"linux-x64","# } else { "" };
+    let json = format!(
+        r#"{{"id":"device-{number}",{platform}"tags":[{tags}],"attributes":{{"place":"Zürich \"{}\""}}}}"#,
+        second % 4
+    );
+    serde_json::from_str(&json).unwrap()
+}
+
+fn token(snapshot: &Snapshot, first: u8, second: u8, now: Timestamp) -> Event {
+    let scope = if first.is_multiple_of(2) {
+        TokenScope::Device(parse("device-1"))
+    } else {
+        TokenScope::Person { actor: parse("ada"), role: Role::ALL[usize::from(second % 5)] }
+    };
+    let hash = Blake3Digest::of(&snapshot.seq().to_le_bytes());
+    let expires_at = (second >= 128).then(|| now + SignedDuration::from_secs(i64::from(second)));
+    Event::TokenCreated { scope, hash, expires_at }
+}
+
+fn nth<T>(mut items: impl ExactSizeIterator<Item = T>, number: u8) -> Option<T> {
+    let count = items.len().max(1);
+    items.nth(usize::from(number) % count)
+}
+
+fn parse<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().unwrap()
+}
