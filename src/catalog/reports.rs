@@ -65,7 +65,14 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    pub(super) fn open(dir: &Path, options: ReportsOptions, index: &Index) -> Result<Self, CatalogError> {
+    /// Opens the lines and brings the index to their end; from their beginning where `is_index_ignored`, or where the
+    /// index cannot be read.
+    pub(super) fn open(
+        dir: &Path,
+        options: ReportsOptions,
+        index: &Index,
+        is_index_ignored: bool,
+    ) -> Result<Self, CatalogError> {
         let segments = JournalOptions { segment_max_bytes: options.segment_max_bytes };
         let opened = Lines::open(dir, segments)?;
         if let Some(torn) = &opened.torn {
@@ -73,18 +80,31 @@ impl Reports {
         }
         let tree = index.tree("reports")?;
         let reports = Self { lines: opened.lines, tree, keep_for: options.keep_for, recording: Mutex::new(()) };
-        reports.catch_up()?;
+        let position = if is_index_ignored { None } else { reports.position() };
+        reports.catch_up(position)?;
         Ok(reports)
     }
 
-    /// Brings the index to the end of the lines.
-    fn catch_up(&self) -> Result<(), CatalogError> {
-        let position = match self.tree.get(POSITION_KEY)? {
-            Some(bytes) => decode(&bytes)?,
-            None => 0,
-        };
+    /// Writes the index anew from the lines. Reports wait meanwhile.
+    pub(super) fn rebuild(&self) -> Result<(), CatalogError> {
+        let _alone = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
+        // Lines that are only queued cannot be read yet.
+        if let Some(position) = self.position() {
+            self.lines.synced_blocking(position)?;
+        }
+        self.catch_up(None)
+    }
+
+    /// Where the index stands, if that can be told.
+    fn position(&self) -> Option<u64> {
+        let bytes = self.tree.get(POSITION_KEY).ok()??;
+        decode(&bytes).ok()
+    }
+
+    /// Brings the index to the end of the lines, from `position` or from their beginning.
+    fn catch_up(&self, position: Option<u64>) -> Result<(), CatalogError> {
         // An index ahead of the lines belongs to other lines: begin again.
-        let after = if position <= self.lines.head() { position } else { 0 };
+        let after = position.filter(|position| *position <= self.lines.head()).unwrap_or(0);
         if after == 0 {
             self.tree.clear()?;
         }

@@ -93,6 +93,9 @@ impl Publisher {
         let mut taken = self.take_uploads(actor, &release.artifacts).await?;
         let observed = observe(&taken)?;
         let manifest = self.pass_gates(&release, &observed)?;
+        // Refused now rather than after gigabytes were made durable for nothing. What counts is asked again with the event.
+        events(&self.catalog.snapshot(), self.catalog.now(), manifest.clone(), release.is_older_allowed)?;
+        fault::point("publish.staged");
         let published = self.make_durable(actor, manifest, release.is_older_allowed, &mut taken).await;
         // Committing used the uploads up, whatever came of it.
         for (_, _, id) in &taken {
@@ -156,6 +159,7 @@ impl Publisher {
                     self.failed.send_replace(true);
                 }
                 protections.push(committed?.protection);
+                fault::point("publish.blob-durable");
             }
         }
         Ok(protections)

@@ -225,9 +225,15 @@ impl TestServer {
         self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some())
     }
 
-    /// The next start gets no variables of the setup.
-    pub(crate) fn forget_env(&mut self) {
-        self.setup.environment.clear();
+    /// The next starts get this variable, too.
+    pub(crate) fn set_env(&mut self, name: &str, value: &str) {
+        self.forget_env(name);
+        self.setup.environment.push((name.into(), value.into()));
+    }
+
+    /// The next starts do not get this variable any more.
+    pub(crate) fn forget_env(&mut self, name: &str) {
+        self.setup.environment.retain(|(known, _)| known != name);
     }
 
     /// Sends a signal.
