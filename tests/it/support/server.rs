@@ -90,12 +90,6 @@ impl Setup {
         self
     }
 
-    /// A variable of the server's environment.
-    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.into(), value.into()));
-        self
-    }
-
     /// Writes the files that the server reads.
     pub(crate) fn write_files(&self) {
         let config = format!(
@@ -223,6 +217,18 @@ impl TestServer {
     /// Whether the process has ended by itself.
     pub(crate) fn is_dead(&mut self) -> bool {
         self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some())
+    }
+
+    /// Whether the process ends by itself within this time.
+    pub(crate) fn ends_within(&mut self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        while !self.is_dead() {
+            if Instant::now() > until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
     }
 
     /// The next starts get this variable, too.
