@@ -95,7 +95,9 @@ impl AppError {
         };
         match self {
             Self::Journal(error) | Self::Catalog(CatalogError::Journal(error)) => journal(error),
-            Self::Catalog(CatalogError::JournalCutShort { .. } | CatalogError::Replay(_)) => true,
+            Self::Catalog(
+                CatalogError::JournalCutShort { .. } | CatalogError::JournalRewritten { .. } | CatalogError::Replay(_),
+            ) => true,
             _ => false,
         }
     }

@@ -141,15 +141,22 @@ pub(super) async fn run<F: Future<Output = ()>>(
     remove_note(&note);
     if let Some(reason) = fatal {
         // Nothing more can be made durable, so there is nothing to drain for.
+        leave_open(core);
         return Err(AppError::Fatal(reason.to_owned()));
     }
     tracing::info!("stopping: running answers may finish");
     tasks.wait().await;
     if let Err(error) = core.catalog.flush_index() {
         tracing::warn!(%error, "the index could not be flushed; the next start replays more");
+        leave_open(core);
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Leaves closing to the end of the process. Dropped after an error, sled writes once more, and panics or hangs.
+fn leave_open(core: Arc<Core>) {
+    std::mem::forget(core);
 }
 
 /// A note that stays names a process that is gone; readers notice, so a failure is no more than a nuisance.

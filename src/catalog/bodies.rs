@@ -19,8 +19,15 @@ impl Catalog {
         {
             return Ok(Some(bytes));
         }
-        let body = self.store.open(&artifact.blake3, artifact.size)?;
-        Ok(body.map(|body| body.bytes))
+        let body = self.store.open(&artifact.blake3, artifact.size)?.map(|body| body.bytes);
+        // As small as this, hashing costs next to nothing.
+        if self.blob_index.is_inline(artifact.size)
+            && body.as_ref().is_some_and(|bytes| Blake3Digest::of(bytes) != artifact.blake3)
+        {
+            let (digest, path) = (artifact.blake3, self.store.path(&artifact.blake3));
+            return Err(StoreError::Corrupt { digest, path, why: "its bytes hash to something else".into() });
+        }
+        Ok(body)
     }
 
     /// Writes the blob records of newly journaled releases. A failure costs speed only: the files are the truth.
@@ -67,7 +74,8 @@ impl Catalog {
         }
         let inline = if self.blob_index.is_inline(*size) {
             // A damaged or missing file is found when it is served or scrubbed; the record itself is still right.
-            self.store.open(blake3, *size).ok().flatten().map(|body| body.bytes)
+            let body = self.store.open(blake3, *size).ok().flatten().map(|body| body.bytes);
+            body.filter(|bytes| Blake3Digest::of(bytes) == *blake3)
         } else {
             None
         };

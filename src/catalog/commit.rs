@@ -13,6 +13,7 @@ use crate::journal::Journal;
 use crate::model::{Actor, Blake3Digest, Event, EventRecord, Snapshot};
 use crate::store::{BlobIndex, FsBlobs, Index};
 use crate::sys::clock::Clock;
+use crate::sys::fault;
 
 /// The journal's projection and the one way to change anything.
 pub struct Catalog {
@@ -127,9 +128,13 @@ impl Catalog {
         drop(writer);
         let Some(newest) = ready.last().map(|waiting| waiting.snapshot.clone()) else { return };
         let records: Vec<_> = ready.into_iter().flat_map(|waiting| waiting.records).collect();
+        fault::point("catalog.event-synced");
         self.index_blobs(&records);
+        fault::point("catalog.blobs-indexed");
         self.projection.advance(&newest, &records);
+        fault::point("catalog.indexed");
         self.published.store(newest);
+        fault::point("catalog.published");
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {

@@ -31,6 +31,15 @@ pub enum CatalogError {
         /// The last event the index has seen.
         seq: u64,
     },
+    /// Events that were acknowledged are others now.
+    #[error(
+        "the journal holds another event {seq} than the one the index has seen: it was rewritten, or it is another \
+         journal; put the right one back from a backup, or accept this one with `ringfence store rebuild`"
+    )]
+    JournalRewritten {
+        /// The last event the index has seen.
+        seq: u64,
+    },
 }
 
 impl From<sled::Error> for CatalogError {

@@ -71,9 +71,9 @@ impl Catalog {
             Err(error) => (None, Some(error.to_string())),
         };
         let replay = replay(options, indexed)?;
-        rewritten = replay.disagreement.or(rewritten);
         let blob_index = BlobIndex::open(&index, usize::try_from(options.inline_max_bytes).unwrap_or(usize::MAX))?;
-        let reports = Reports::open(&options.reports_dir, options.reports, &index)?;
+        // An index that lost anything may have lost any of it.
+        let reports = Reports::open(&options.reports_dir, options.reports, &index, rewritten.is_some())?;
         let snapshot = replay.snapshot;
         let newest = snapshot.clone();
         let catalog = Self {
@@ -106,6 +106,7 @@ impl Catalog {
         let _in_order = self.finishing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let snapshot = self.snapshot();
         self.projection.rewrite(&snapshot)?;
+        self.reports.rebuild()?;
         self.rebuild_blob_index(&snapshot)
     }
 }
@@ -118,28 +119,24 @@ struct Replay {
     /// The records the index does not have yet; none where it is to be written anew.
     records: Vec<Arc<EventRecord>>,
     replayed: u64,
-    /// Why the index cannot be what the journal says.
-    disagreement: Option<String>,
 }
 
 fn replay(options: &CatalogOptions, indexed: Option<Snapshot>) -> Result<Replay, CatalogError> {
-    let Some(indexed) = indexed else { return replay_all(options, None) };
+    let Some(indexed) = indexed else { return replay_all(options) };
     match replay_after(&options.journal_dir, &options.journal, indexed) {
         Err(CatalogError::Journal(JournalError::SnapshotMismatch { seq, found: None, .. })) => {
             Err(CatalogError::JournalCutShort { seq })
         }
-        Err(CatalogError::Journal(JournalError::SnapshotMismatch { .. })) => {
-            replay_all(options, Some("it stood at a position that the journal does not have".to_owned()))
+        // The index is written behind the fsynced journal, so no crash can bring this about.
+        Err(CatalogError::Journal(JournalError::SnapshotMismatch { seq, found: Some(_), .. })) => {
+            Err(CatalogError::JournalRewritten { seq })
         }
         other => other,
     }
 }
 
-fn replay_all(options: &CatalogOptions, disagreement: Option<String>) -> Result<Replay, CatalogError> {
-    let mut replay = replay_after(&options.journal_dir, &options.journal, Snapshot::default())?;
-    replay.records.clear();
-    replay.disagreement = disagreement;
-    Ok(replay)
+fn replay_all(options: &CatalogOptions) -> Result<Replay, CatalogError> {
+    replay_after(&options.journal_dir, &options.journal, Snapshot::default())
 }
 
 fn replay_after(dir: &Path, options: &JournalOptions, mut snapshot: Snapshot) -> Result<Replay, CatalogError> {
@@ -164,5 +161,5 @@ fn replay_after(dir: &Path, options: &JournalOptions, mut snapshot: Snapshot) ->
         return Err(error.into());
     }
     let opened = opened?;
-    Ok(Replay { journal: opened.journal, torn: opened.torn, snapshot, records, replayed, disagreement: None })
+    Ok(Replay { journal: opened.journal, torn: opened.torn, snapshot, records, replayed })
 }

@@ -1,5 +1,6 @@
 //! The catalog's records in the index: advanced behind each commit, loaded at start instead of replaying the journal.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,9 +14,13 @@ use super::touched::{Changes, put_touched};
 use crate::model::{
     AppliedPolicy, DeviceHistory, DeviceId, EventRecord, Hold, Pin, Product, Release, Snapshot, SnapshotParts, Token,
 };
+use crate::sys::fault;
 
 /// How many records one batch of a rewrite carries: bounds its memory.
 const REWRITE_BATCH_RECORDS: usize = 10_000;
+
+const CANNOT_ADVANCE: &str =
+    "the index cannot be written; serving goes on, and the next start replays what it lacks from the journal";
 
 /// The records of a snapshot in one sled tree. One batch, applied atomically, carries a commit's records and the
 /// journal position they bring the index to.
@@ -39,12 +44,15 @@ impl Projection {
 
     /// Brings the index to `snapshot`, which `records` led to. The events are durable whatever happens here.
     pub(super) fn advance(&self, snapshot: &Snapshot, records: &[Arc<EventRecord>]) {
-        if self.is_behind() {
+        // Behind until it is written, so that no later write can skip over a failed one, whichever way it failed.
+        if self.is_behind.swap(true, Ordering::Relaxed) {
             return;
         }
-        if let Err(error) = self.write(snapshot, records) {
-            self.is_behind.store(true, Ordering::Relaxed);
-            tracing::error!(%error, "the index cannot be written; serving goes on, and the next start replays the journal");
+        // sled panics where it finds itself in a state that it did not expect.
+        match catch_unwind(AssertUnwindSafe(|| self.write(snapshot, records))) {
+            Ok(Ok(())) => self.is_behind.store(false, Ordering::Relaxed),
+            Ok(Err(error)) => tracing::error!(%error, "{CANNOT_ADVANCE}"),
+            Err(_) => tracing::error!(error = "sled panicked", "{CANNOT_ADVANCE}"),
         }
     }
 
@@ -71,7 +79,10 @@ impl Projection {
 
     /// Writes the whole snapshot anew, in place of whatever is there.
     pub(super) fn rewrite(&self, snapshot: &Snapshot) -> Result<(), CatalogError> {
+        // Until it is whole again, nothing may be added to it.
+        self.is_behind.store(true, Ordering::Relaxed);
         self.tree.clear()?;
+        fault::point("catalog.index-cleared");
         let mut writer = Rewriter { tree: &self.tree, batch: Batch::default(), count: 0, sum: Sum::default() };
         for releases in snapshot.products() {
             let product = releases.product();
@@ -95,6 +106,7 @@ impl Projection {
         for (id, history) in snapshot.devices() {
             writer.put(Kind::Device.key(id.as_str(), None), history)?;
         }
+        fault::point("catalog.index-rewritten");
         // Last, so that a rewrite that was cut short is seen as none.
         let sum = writer.sum;
         writer.put(Kind::Meta.key("", None), &meta_of(snapshot, sum))?;

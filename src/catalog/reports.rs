@@ -3,6 +3,7 @@
 //! The lines under `reports/` are the truth; the index remembers which ids it has seen and each device's last
 //! confirmed version, and is caught up from the lines at start.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +20,8 @@ use crate::store::Index;
 
 /// Where the index stands in the lines.
 const POSITION_KEY: &[u8] = b"m";
+/// Reports taken while the index cannot be written: bounds their memory to some 30 MiB.
+const UNINDEXED_MAX: usize = 200_000;
 
 /// How reports are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,30 +64,61 @@ pub(super) struct Reports {
     tree: sled::Tree,
     keep_for: Duration,
     /// Between the look-up of an id and its line no other report comes.
-    recording: Mutex<()>,
+    recording: Mutex<Unindexed>,
+}
+
+/// Ids that the index could not take: sled writes nothing more after an error, such as a full disk, until it is opened
+/// again. The next start reads them from the lines.
+#[derive(Default)]
+struct Unindexed {
+    is_behind: bool,
+    positions: HashMap<Vec<u8>, u64>,
 }
 
 impl Reports {
-    pub(super) fn open(dir: &Path, options: ReportsOptions, index: &Index) -> Result<Self, CatalogError> {
+    /// Opens the lines and brings the index to their end; from their beginning where `is_index_ignored`, or where the
+    /// index cannot be read.
+    pub(super) fn open(
+        dir: &Path,
+        options: ReportsOptions,
+        index: &Index,
+        is_index_ignored: bool,
+    ) -> Result<Self, CatalogError> {
         let segments = JournalOptions { segment_max_bytes: options.segment_max_bytes };
         let opened = Lines::open(dir, segments)?;
         if let Some(torn) = &opened.torn {
             tracing::warn!(segment = %torn.segment.display(), bytes = torn.bytes, "a report that was cut off by a crash is dropped; it was never acknowledged");
         }
         let tree = index.tree("reports")?;
-        let reports = Self { lines: opened.lines, tree, keep_for: options.keep_for, recording: Mutex::new(()) };
-        reports.catch_up()?;
+        let reports = Self { lines: opened.lines, tree, keep_for: options.keep_for, recording: Mutex::default() };
+        let position = if is_index_ignored { None } else { reports.position() };
+        reports.catch_up(position)?;
         Ok(reports)
     }
 
-    /// Brings the index to the end of the lines.
-    fn catch_up(&self) -> Result<(), CatalogError> {
-        let position = match self.tree.get(POSITION_KEY)? {
-            Some(bytes) => decode(&bytes)?,
-            None => 0,
-        };
+    /// Writes the index anew from the lines. Reports wait meanwhile.
+    pub(super) fn rebuild(&self) -> Result<(), CatalogError> {
+        let mut unindexed = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
+        // Lines that are only queued cannot be read yet.
+        let newest = self.position().into_iter().chain(unindexed.positions.values().copied()).max();
+        if let Some(position) = newest {
+            self.lines.synced_blocking(position)?;
+        }
+        self.catch_up(None)?;
+        *unindexed = Unindexed::default();
+        Ok(())
+    }
+
+    /// Where the index stands, if that can be told.
+    fn position(&self) -> Option<u64> {
+        let bytes = self.tree.get(POSITION_KEY).ok()??;
+        decode(&bytes).ok()
+    }
+
+    /// Brings the index to the end of the lines, from `position` or from their beginning.
+    fn catch_up(&self, position: Option<u64>) -> Result<(), CatalogError> {
         // An index ahead of the lines belongs to other lines: begin again.
-        let after = if position <= self.lines.head() { position } else { 0 };
+        let after = position.filter(|position| *position <= self.lines.head()).unwrap_or(0);
         if after == 0 {
             self.tree.clear()?;
         }
@@ -98,24 +132,50 @@ impl Reports {
 
     /// Queues those that are new. Returns what became of them and the position to wait for.
     fn record(&self, reports: &[Report]) -> Result<(ReportOutcome, u64), CatalogError> {
-        let _alone = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unindexed = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
         let mut outcome = ReportOutcome { recorded: 0, repeated: 0 };
         let mut newest = 0;
         for report in reports {
-            if let Some(seen) = self.tree.get(id_key(report))? {
-                let seen: Seen = decode(&seen)?;
-                newest = newest.max(seen.position);
+            let key = id_key(report);
+            if let Some(position) = self.seen(&unindexed, &key)? {
+                newest = newest.max(position);
                 outcome.repeated += 1;
                 continue;
             }
+            if unindexed.positions.len() >= UNINDEXED_MAX {
+                let why = "it takes no reports since an earlier error; restart ringfence".to_owned();
+                return Err(CatalogError::Index { why });
+            }
             let line = serde_json::to_vec(report).map_err(|error| CatalogError::Index { why: error.to_string() })?;
             let position = self.lines.append(line)?;
-            self.index(position, report)?;
-            self.tree.insert(POSITION_KEY, encode(&position)?)?;
+            self.index_or_remember(&mut unindexed, position, report, key);
             newest = newest.max(position);
             outcome.recorded += 1;
         }
         Ok((outcome, newest))
+    }
+
+    /// The position of a report that came before.
+    fn seen(&self, unindexed: &Unindexed, key: &[u8]) -> Result<Option<u64>, CatalogError> {
+        if let Some(position) = unindexed.positions.get(key) {
+            return Ok(Some(*position));
+        }
+        let seen = self.tree.get(key)?.map(|seen| decode::<Seen>(&seen)).transpose()?;
+        Ok(seen.map(|seen| seen.position))
+    }
+
+    /// Puts a queued report into the index; once that has failed, only into memory, so that the index has no gap.
+    fn index_or_remember(&self, unindexed: &mut Unindexed, position: u64, report: &Report, key: Vec<u8>) {
+        if !unindexed.is_behind {
+            let indexed = self
+                .index(position, report)
+                .and_then(|()| encode(&position))
+                .and_then(|encoded| Ok(self.tree.insert(POSITION_KEY, encoded)?));
+            let Err(error) = indexed else { return };
+            unindexed.is_behind = true;
+            tracing::error!(%error, "reports cannot be indexed; they are taken all the same, and the next start indexes them");
+        }
+        unindexed.positions.insert(key, position);
     }
 
     fn index(&self, position: u64, report: &Report) -> Result<(), CatalogError> {

@@ -95,6 +95,7 @@ impl Publisher {
         let manifest = self.pass_gates(&release, &observed)?;
         // Asked before the uploads are used up; asked again, and then for good, when the event is appended.
         events(&self.catalog.snapshot(), self.catalog.now(), manifest.clone(), release.is_older_allowed)?;
+        fault::point("publish.staged");
         let published = self.make_durable(actor, manifest, release.is_older_allowed, &mut taken).await;
         // Committing used the uploads up, whatever came of it.
         for (_, _, id) in &taken {
@@ -160,6 +161,7 @@ impl Publisher {
                     self.failed.send_replace(true);
                 }
                 protections.push(committed?.protection);
+                fault::point("publish.blob-durable");
             }
         }
         Ok(protections)

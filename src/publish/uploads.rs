@@ -88,7 +88,13 @@ impl Uploads {
         if offset != expected {
             return Err(UploadError::WrongOffset { offset, expected });
         }
-        let received = receive(&mut content, upload.length, body).await;
+        let mut received = receive(&mut content, upload.length, body).await;
+        if let (Content::Arriving(staged), Ok(()) | Err(UploadError::Interrupted { .. })) = (&mut *content, &received)
+            && let Err(error) = staged.settle().await
+        {
+            // Whoever sent this part learns of a full disk now, and what waits for the next part holds no memory.
+            received = Err(error.into());
+        }
         upload.touch();
         match received {
             Ok(()) => {}

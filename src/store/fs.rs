@@ -16,6 +16,7 @@ use super::{
 };
 use crate::model::Blake3Digest;
 use crate::sys::durable;
+use crate::sys::fault;
 use crate::sys::map::Mapping;
 use crate::sys::unnamed::{Linked, UnnamedFile};
 
@@ -122,7 +123,9 @@ impl BlobStore for FsBlobs {
         let sealed = file.file().set_permissions(Permissions::from_mode(0o444));
         sealed.map_err(|cause| StoreError::write("change the mode of a file in", staging, cause))?;
         file.file().sync_all().map_err(|cause| StoreError::sync_unnamed(staging, cause))?;
+        fault::point("store.blob-synced");
         let outcome = self.name(&file, &digest)?;
+        fault::point("store.blob-linked");
         self.layout.sync_names(&digest)?;
         Ok(Committed { outcome, protection })
     }
@@ -178,6 +181,7 @@ impl BlobStore for FsBlobs {
         let verdict = self.verify(digest)?;
         if let Verdict::Damaged { .. } = verdict {
             self.layout.quarantine(digest)?;
+            fault::point("store.quarantined");
             self.mapped.forget(digest);
         }
         Ok(verdict)
@@ -199,6 +203,7 @@ impl BlobStore for FsBlobs {
             let Some(size) = self.size(digest)? else { return Ok(Removal::Missing) };
             let path = self.layout.path(digest);
             durable::remove_file(&path).map_err(|cause| StoreError::write("remove", &path, cause))?;
+            fault::point("store.swept");
             self.mapped.forget(digest);
             Ok(Removal::Removed(size))
         };

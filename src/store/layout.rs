@@ -57,7 +57,11 @@ impl Layout {
     /// Makes sure the leaf directory of a blob exists.
     pub(super) fn create_leaf(&self, digest: &Blake3Digest) -> Result<(), StoreError> {
         let leaf = self.leaf(digest);
-        durable::create_dir_durably(&leaf).map_err(|cause| StoreError::write("create", &leaf, cause))
+        durable::create_dir_durably(&leaf).map_err(|cause| match cause.raw_os_error() {
+            // A failed fsync of a parent: later ones would not tell of it again.
+            Some(code) if code == rustix::io::Errno::IO.raw_os_error() => StoreError::sync(&leaf, cause),
+            _ => StoreError::write("create", &leaf, cause),
+        })
     }
 
     /// Makes every name on the way to a blob durable: its leaf each time, the levels above once in a process's life.

@@ -98,7 +98,9 @@ pub fn install_log(options: &LogOptions) -> Result<LogControl, LogError> {
         Some(text) => parse_filter(FILTER_VARIABLE, text)?,
         None => parse_filter("log.level", &options.filter)?,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written, because the log's disk is full, is lost; telling of it would panic in whatever logged.
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     let (set, installed): (SetFilter, _) = match options.format {
         LogFormat::Text => {
             let builder = builder.with_ansi(std::io::stderr().is_terminal()).with_filter_reloading();

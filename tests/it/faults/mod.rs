@@ -2,5 +2,7 @@
 
 mod damage;
 mod disk;
+mod inject;
 mod journal;
 mod kill;
+mod restore;

@@ -64,6 +64,9 @@ impl Admin {
     /// Publishes one body as `file.bin`. `None`: the server went away before it answered.
     pub(crate) fn try_publish(&self, product: &str, version: &str, body: &[u8]) -> Option<Answer> {
         let opened = self.try_send("POST", "/v1/uploads", &[("Upload-Length", &body.len().to_string())], b"")?;
+        if opened.status != 201 {
+            return Some(opened);
+        }
         let upload = serde_json::from_slice::<Value>(&opened.body).ok()?["id"].as_str()?.to_owned();
         let sent = self.try_send("PATCH", &format!("/v1/uploads/{upload}"), &[("Upload-Offset", "0")], body)?;
         if sent.status != 204 {

@@ -90,12 +90,6 @@ impl Setup {
         self
     }
 
-    /// A variable of the server's environment.
-    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.into(), value.into()));
-        self
-    }
-
     /// Writes the files that the server reads.
     pub(crate) fn write_files(&self) {
         let config = format!(
@@ -225,9 +219,27 @@ impl TestServer {
         self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some())
     }
 
-    /// The next start gets no variables of the setup.
-    pub(crate) fn forget_env(&mut self) {
-        self.setup.environment.clear();
+    /// Whether the process ends by itself within this time.
+    pub(crate) fn ends_within(&mut self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        while !self.is_dead() {
+            if Instant::now() > until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+
+    /// The next starts get this variable, too.
+    pub(crate) fn set_env(&mut self, name: &str, value: &str) {
+        self.forget_env(name);
+        self.setup.environment.push((name.into(), value.into()));
+    }
+
+    /// The next starts do not get this variable any more.
+    pub(crate) fn forget_env(&mut self, name: &str) {
+        self.setup.environment.retain(|(known, _)| known != name);
     }
 
     /// Sends a signal.
