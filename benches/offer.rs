@@ -83,7 +83,7 @@ fn write_journal(dir: &std::path::Path) {
     let product: ProductName = "intel".parse().unwrap();
     let text = policy();
     let actor = "bench".parse().unwrap();
-    let mut append = |time, events| journal.enqueue(time, &actor, events).unwrap().last().unwrap().seq;
+    let append = |time, events| journal.enqueue(time, &actor, events).unwrap().last().unwrap().seq;
     let digest = Blake3Digest::of(text.as_bytes());
     append(now, vec![Event::PolicyApplied { digest, text }]);
     append(now, vec![Event::ProductAdded { product: product.clone(), class: Class::Intelligence }]);
