@@ -14,9 +14,6 @@ use crate::model::{
     AppliedPolicy, DeviceHistory, DeviceId, EventRecord, Hold, Pin, Product, Release, Snapshot, SnapshotParts, Token,
 };
 
-/// How many records one batch of a rewrite carries: bounds its memory.
-const REWRITE_BATCH_RECORDS: usize = 10_000;
-
 /// The records of a snapshot in one sled tree. One batch, applied atomically, carries a commit's records and the
 /// journal position they bring the index to.
 pub(super) struct Projection {
@@ -72,7 +69,30 @@ impl Projection {
     /// Writes the whole snapshot anew, in place of whatever is there.
     pub(super) fn rewrite(&self, snapshot: &Snapshot) -> Result<(), CatalogError> {
         self.tree.clear()?;
-        let mut writer = Rewriter { tree: &self.tree, batch: Batch::default(), count: 0, sum: Sum::default() };
+        // Two halves at once: the devices are often as many records as everything else.
+        let (devices, others) = std::thread::scope(|scope| {
+            let devices = scope.spawn(|| self.write_devices(snapshot));
+            let others = self.write_all_but_devices(snapshot);
+            (devices.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), others)
+        });
+        let sum = devices?.and(others?);
+        // Last, so that a rewrite that was cut short is seen as none.
+        self.tree.insert(Kind::Meta.key("", None), encode(&meta_of(snapshot, sum))?)?;
+        *self.sum.lock().unwrap_or_else(PoisonError::into_inner) = sum;
+        self.is_behind.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn write_devices(&self, snapshot: &Snapshot) -> Result<Sum, CatalogError> {
+        let mut writer = Rewriter::new(&self.tree);
+        for (id, history) in snapshot.devices() {
+            writer.put(Kind::Device.key(id.as_str(), None), history)?;
+        }
+        Ok(writer.sum)
+    }
+
+    fn write_all_but_devices(&self, snapshot: &Snapshot) -> Result<Sum, CatalogError> {
+        let mut writer = Rewriter::new(&self.tree);
         for releases in snapshot.products() {
             let product = releases.product();
             writer.put(Kind::Product.key(product.name.as_str(), None), product)?;
@@ -92,16 +112,7 @@ impl Projection {
         for token in snapshot.tokens() {
             writer.put(Kind::Token.key("", Some(token.id)), token)?;
         }
-        for (id, history) in snapshot.devices() {
-            writer.put(Kind::Device.key(id.as_str(), None), history)?;
-        }
-        // Last, so that a rewrite that was cut short is seen as none.
-        let sum = writer.sum;
-        writer.put(Kind::Meta.key("", None), &meta_of(snapshot, sum))?;
-        writer.flush()?;
-        *self.sum.lock().unwrap_or_else(PoisonError::into_inner) = sum;
-        self.is_behind.store(false, Ordering::Relaxed);
-        Ok(())
+        Ok(writer.sum)
     }
 
     /// The snapshot the index stands at; `None` if it holds none.
@@ -168,26 +179,21 @@ impl Projection {
     }
 }
 
-/// Collects a rewrite's records into batches of bounded size.
+/// Writes records one by one: nobody relies on them before the position's record is there.
 struct Rewriter<'a> {
     tree: &'a sled::Tree,
-    batch: Batch,
-    count: usize,
     sum: Sum,
 }
 
-impl Rewriter<'_> {
+impl<'a> Rewriter<'a> {
+    fn new(tree: &'a sled::Tree) -> Self {
+        Self { tree, sum: Sum::default() }
+    }
+
     fn put<T: serde::Serialize>(&mut self, key: Vec<u8>, value: &T) -> Result<(), CatalogError> {
         let value = encode(value)?;
         self.sum.add(&key, &value);
-        self.batch.insert(key, value);
-        self.count += 1;
-        if self.count >= REWRITE_BATCH_RECORDS { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), CatalogError> {
-        self.tree.apply_batch(std::mem::take(&mut self.batch))?;
-        self.count = 0;
+        self.tree.insert(key, value)?;
         Ok(())
     }
 }
