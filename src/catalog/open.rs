@@ -105,9 +105,14 @@ impl Catalog {
     pub fn rebuild_index(&self) -> Result<usize, CatalogError> {
         let _in_order = self.finishing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let snapshot = self.snapshot();
-        self.projection.rewrite(&snapshot)?;
+        let (records, blobs) = std::thread::scope(|scope| {
+            let records = scope.spawn(|| self.projection.rewrite(&snapshot));
+            let blobs = self.rebuild_blob_index(&snapshot);
+            (records.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), blobs)
+        });
+        records?;
         self.reports.rebuild()?;
-        self.rebuild_blob_index(&snapshot)
+        blobs
     }
 }
 

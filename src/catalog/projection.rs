@@ -16,9 +16,6 @@ use crate::model::{
 };
 use crate::sys::fault;
 
-/// How many records one batch of a rewrite carries: bounds its memory.
-const REWRITE_BATCH_RECORDS: usize = 10_000;
-
 const CANNOT_ADVANCE: &str =
     "the index cannot be written; serving goes on, and the next start replays what it lacks from the journal";
 
@@ -83,7 +80,31 @@ impl Projection {
         self.is_behind.store(true, Ordering::Relaxed);
         self.tree.clear()?;
         fault::point("catalog.index-cleared");
-        let mut writer = Rewriter { tree: &self.tree, batch: Batch::default(), count: 0, sum: Sum::default() };
+        // Two halves at once: the devices are often as many records as everything else.
+        let (devices, others) = std::thread::scope(|scope| {
+            let devices = scope.spawn(|| self.write_devices(snapshot));
+            let others = self.write_all_but_devices(snapshot);
+            (devices.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), others)
+        });
+        let sum = devices?.and(others?);
+        fault::point("catalog.index-rewritten");
+        // Last, so that a rewrite that was cut short is seen as none.
+        self.tree.insert(Kind::Meta.key("", None), encode(&meta_of(snapshot, sum))?)?;
+        *self.sum.lock().unwrap_or_else(PoisonError::into_inner) = sum;
+        self.is_behind.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn write_devices(&self, snapshot: &Snapshot) -> Result<Sum, CatalogError> {
+        let mut writer = Rewriter::new(&self.tree);
+        for (id, history) in snapshot.devices() {
+            writer.put(Kind::Device.key(id.as_str(), None), history)?;
+        }
+        Ok(writer.sum)
+    }
+
+    fn write_all_but_devices(&self, snapshot: &Snapshot) -> Result<Sum, CatalogError> {
+        let mut writer = Rewriter::new(&self.tree);
         for releases in snapshot.products() {
             let product = releases.product();
             writer.put(Kind::Product.key(product.name.as_str(), None), product)?;
@@ -103,17 +124,7 @@ impl Projection {
         for token in snapshot.tokens() {
             writer.put(Kind::Token.key("", Some(token.id)), token)?;
         }
-        for (id, history) in snapshot.devices() {
-            writer.put(Kind::Device.key(id.as_str(), None), history)?;
-        }
-        fault::point("catalog.index-rewritten");
-        // Last, so that a rewrite that was cut short is seen as none.
-        let sum = writer.sum;
-        writer.put(Kind::Meta.key("", None), &meta_of(snapshot, sum))?;
-        writer.flush()?;
-        *self.sum.lock().unwrap_or_else(PoisonError::into_inner) = sum;
-        self.is_behind.store(false, Ordering::Relaxed);
-        Ok(())
+        Ok(writer.sum)
     }
 
     /// The snapshot the index stands at; `None` if it holds none.
@@ -180,26 +191,21 @@ impl Projection {
     }
 }
 
-/// Collects a rewrite's records into batches of bounded size.
+/// Writes records one by one: nobody relies on them before the position's record is there.
 struct Rewriter<'a> {
     tree: &'a sled::Tree,
-    batch: Batch,
-    count: usize,
     sum: Sum,
 }
 
-impl Rewriter<'_> {
+impl<'a> Rewriter<'a> {
+    fn new(tree: &'a sled::Tree) -> Self {
+        Self { tree, sum: Sum::default() }
+    }
+
     fn put<T: serde::Serialize>(&mut self, key: Vec<u8>, value: &T) -> Result<(), CatalogError> {
         let value = encode(value)?;
         self.sum.add(&key, &value);
-        self.batch.insert(key, value);
-        self.count += 1;
-        if self.count >= REWRITE_BATCH_RECORDS { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), CatalogError> {
-        self.tree.apply_batch(std::mem::take(&mut self.batch))?;
-        self.count = 0;
+        self.tree.insert(key, value)?;
         Ok(())
     }
 }

@@ -16,6 +16,11 @@ impl Sum {
         *self = Self(self.0.wrapping_add(low), self.1.wrapping_add(high));
     }
 
+    /// The sum over the records of both.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self(self.0.wrapping_add(other.0), self.1.wrapping_add(other.1))
+    }
+
     pub(super) fn take_out(&mut self, key: &[u8], value: &[u8]) {
         let (low, high) = hash(key, value);
         *self = Self(self.0.wrapping_sub(low), self.1.wrapping_sub(high));

@@ -33,9 +33,10 @@ pub(super) fn tour(place: &Place<'_>, style: Style) -> String {
     let bold = |text: &str| wrap(style.heading, text);
     let dim = |text: &str| wrap(style.explanation, text);
     let Place { device, config, program, is_temporary } = place;
-    let offer = |who: &str| {
-        format!("curl -s -H 'Ringfence-Device: {who}' http://{device}/v1/offers/{INTELLIGENCE}?platform=linux-x64")
-    };
+    let dir = config.parent().unwrap_or(config).display();
+    // A line of its own for each answer, whatever the shell's prompt is like.
+    let offer =
+        |who: &str| format!("curl -sw '\\n' -H 'Ringfence-Device: {who}' http://{device}/v1/offers/{INTELLIGENCE}");
     let steps: [(&str, &str, Vec<String>); 7] = [
         (
             "Two devices, two rings, two versions",
@@ -52,11 +53,12 @@ pub(super) fn tour(place: &Place<'_>, style: Style) -> String {
         ),
         (
             "Download by range, checked by digest",
-            "The first 120 bytes of what the canary was offered; another device gets a 404 for them.",
+            "The first 120 bytes of what the canary was offered, the SHA-256 of all of them, and the 404 of a device that was offered something else.",
             vec![
                 format!("URL=http://{device}$({} | sed 's/.*\"url\":\"\\([^\"]*\\)\".*/\\1/')", offer("canary-001")),
-                "curl -si -H 'Ringfence-Device: canary-001' -r 0-119 $URL".to_owned(),
-                "curl -si -H 'Ringfence-Device: laptop-001' -r 0-119 $URL".to_owned(),
+                "curl -siw '\\n' -H 'Ringfence-Device: canary-001' -r 0-119 $URL".to_owned(),
+                "curl -s -H 'Ringfence-Device: canary-001' $URL | sha256sum".to_owned(),
+                "curl -siw '\\n' -H 'Ringfence-Device: laptop-001' -r 0-119 $URL".to_owned(),
             ],
         ),
         (
@@ -71,9 +73,8 @@ pub(super) fn tour(place: &Place<'_>, style: Style) -> String {
             "Roll it forward",
             "A fixed version goes out; the bad one stays withheld.",
             vec![
-                format!(
-                    "cp /etc/services /tmp/fixed.hsb && {program} publish {INTELLIGENCE} 1.427.6.0 --artifact known-files.hsb=/tmp/fixed.hsb"
-                ),
+                format!("echo 'the corrected list' > {dir}/fixed.hsb"),
+                format!("{program} publish {INTELLIGENCE} 1.427.6.0 --artifact known-files.hsb={dir}/fixed.hsb"),
                 offer("canary-001"),
             ],
         ),
@@ -81,15 +82,19 @@ pub(super) fn tour(place: &Place<'_>, style: Style) -> String {
             "Drivers need a second person",
             "A platform release waits until someone other than its publisher approves it.",
             vec![
-                format!("{program} publish {PLATFORM} 4.18.4 --artifact RELEASE-NOTES.txt=/etc/services"),
+                format!("{program} publish {PLATFORM} 4.18.4 --artifact RELEASE-NOTES.txt={dir}/fixed.hsb"),
                 format!("{program} release list {PLATFORM}"),
+                format!(
+                    "ALEX=$({program} token create --actor alex --role approver --json | sed -n 's/.*\"token\": \"\\([^\"]*\\)\".*/\\1/p')"
+                ),
+                format!("RINGFENCE_TOKEN=$ALEX {program} release approve {PLATFORM} 4.18.4"),
             ],
         ),
         (
             "Everything is on record",
             "The journal is a hash chain; the blobs are stored once, however many releases carry them.",
             vec![
-                format!("{program} journal show --limit 5"),
+                format!("{program} journal show | tail -n 8"),
                 format!("{program} journal verify"),
                 format!("{program} store stats"),
             ],
