@@ -33,7 +33,9 @@ fn the_same_bytes_again_succeed_and_other_bytes_are_refused() {
         .complains(1, &["0.9", "--allow-older"]);
     assert_eq!(server.journal_seq(), seq, "what was refused left no trace");
     server.cli(&["publish", "feed", "0.9", "--artifact", &format!("feed.bin={other}"), "--allow-older"]).ok();
-    assert_eq!(server.offered_version("device-1", "feed").as_deref(), Some("1.0"), "the highest version, not the last");
+    // The highest sequence is offered, whatever its version: going back is meant. Nobody goes below what is installed.
+    assert_eq!(server.offered_version("device-1", "feed").as_deref(), Some("0.9"));
+    server.get(Some("device-1"), "/v1/offers/feed?current=1.0").expect(204);
     server.cli(&["publish", "no-such-product", "1.0", "--artifact", &artifact]).exits(6);
 }
 
