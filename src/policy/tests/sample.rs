@@ -16,7 +16,7 @@ fn the_shipped_policy_reads_aloud() {
     domain-controllers (devices tagged dc or named like dc-*) get intelligence from the broad ring at once, and platform from the critical ring 1 week after publication.
     payment-terminals (devices named like pos-*) get intelligence from the critical ring 4 hours after publication, and platform from the critical ring 72 hours after publication, always one release behind the newest (N-1).
     everyone (all devices left) get everything from the broad ring at once.
-    unidentified (requests without identity) get intelligence from the critical ring 4 hours after publication, and platform from the critical ring 72 hours after publication.
+    unidentified (requests without identity) get everything from the broad ring at once.
     ");
 }
 
