@@ -50,8 +50,8 @@ pub enum JournalTask {
     Verify(Vec<(u64, Blake3Digest)>),
     /// Read events.
     Show {
-        /// Those after this sequence.
-        after: u64,
+        /// Those after this sequence; the newest if it is `None`.
+        after: Option<u64>,
         /// At most so many.
         limit: usize,
     },
@@ -99,6 +99,12 @@ pub fn journal_offline(task: &JournalTask, data: &Path) -> Result<Value, AppErro
                 "incomplete_bytes": verified.incomplete_bytes,
             }))
         }
-        JournalTask::Show { after, limit } => Ok(json!({ "events": journal::read(&dir, *after, *limit)? })),
+        JournalTask::Show { after, limit } => {
+            let events = match after {
+                Some(after) => journal::read(&dir, *after, *limit)?,
+                None => journal::read_newest(&dir, *limit)?,
+            };
+            Ok(json!({ "events": events }))
+        }
     }
 }

@@ -40,11 +40,11 @@ pub(super) struct VerifyArgs {
 /// Print changes: what, when, by whom
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
-    /// Only those after this number
-    #[arg(long, value_name = "SEQ", default_value_t = 0)]
-    after: u64,
+    /// Those after this number, oldest first [default: the newest]
+    #[arg(long, value_name = "SEQ")]
+    after: Option<u64>,
     /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
     /// Read this data directory
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
@@ -106,7 +106,18 @@ impl VerifyArgs {
 impl ShowArgs {
     fn run(self) -> Result<(), CliError> {
         let (after, limit) = (self.after, self.limit);
-        let remote = |server: &ServerArgs| server.session()?.get(&format!("/v1/journal?after={after}&limit={limit}"));
+        let remote = |server: &ServerArgs| {
+            let session = server.session()?;
+            let after = match after {
+                Some(after) => after,
+                None => {
+                    let head = session.get("/v1/journal/head")?;
+                    let newest = head.get("seq").and_then(Value::as_u64).unwrap_or(0);
+                    newest.saturating_sub(limit.into())
+                }
+            };
+            session.get(&format!("/v1/journal?after={after}&limit={limit}"))
+        };
         let offline = |data: PathBuf, _: &Settings| {
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
             local::journal_offline(&JournalTask::Show { after, limit }, &data)

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 
 use clap::builder::styling::{AnsiColor, Style};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use super::CliError;
@@ -60,12 +60,13 @@ pub(super) fn complain(text: &str) {
 ///
 /// # Errors
 /// Standard output is gone.
-pub(super) fn say_table(headings: &[&str], rows: Vec<Vec<String>>, none: &str) -> Result<(), CliError> {
+pub(super) fn say_table<C: Into<Cell>>(headings: &[&str], rows: Vec<Vec<C>>, none: &str) -> Result<(), CliError> {
     if rows.is_empty() { say(none) } else { say(table(headings, rows)) }
 }
 
-/// Aligned columns without lines, so that they can be cut and searched.
-pub(super) fn table(headings: &[&str], rows: Vec<Vec<String>>) -> String {
+/// Aligned columns without lines, so that they can be cut and searched. A cell carries its style beside its text
+/// ([`state_cell`]): escape sequences in the text would be counted into the column's width.
+pub(super) fn table<C: Into<Cell>>(headings: &[&str], rows: Vec<Vec<C>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(headings.iter().map(|heading| heading.to_uppercase()).collect::<Vec<_>>());
@@ -102,6 +103,22 @@ pub(super) fn size(bytes: u64) -> String {
 /// A digest, short: enough to tell it from others by eye.
 pub(super) fn short(digest: &str) -> String {
     digest.chars().take(12).collect()
+}
+
+/// A state as a table's cell, coloured as [`state`] colours it. `text` begins with the state's word.
+pub(super) fn state_cell(text: String) -> Cell {
+    let word = text.split(' ').next().unwrap_or_default();
+    let color = match word {
+        "published" | "active" => Some(Color::Green),
+        "draft" | "approved" => Some(Color::Yellow),
+        "withdrawn" | "revoked" => Some(Color::Red),
+        _ => None,
+    };
+    let cell = Cell::new(&text);
+    match color {
+        Some(color) => cell.fg(color),
+        None => cell,
+    }
 }
 
 /// A word of the answer, coloured by what it means.

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::confirm::{YesArgs, confirm};
 use super::connect::ServerArgs;
-use super::output::{BOLD, counted, say, say_table, size, state, styled};
+use super::output::{BOLD, counted, say, say_table, size, state, state_cell, styled};
 use super::{CliError, answer, time};
 use crate::model::{ProductName, Reason, ReleaseId, Version};
 
@@ -91,17 +91,17 @@ impl ListArgs {
             let rows = releases.into_iter().map(|release| {
                 let bytes = release.artifacts.iter().map(|artifact| artifact.size).sum();
                 let published = time::shown_or(release.published_at, "-");
-                let mut word = state(release.state.as_str());
+                let mut word = release.state.as_str().to_owned();
                 if release.barrier {
                     word.push_str(" (barrier)");
                 }
                 vec![
-                    release.version,
-                    word,
-                    release.artifacts.len().to_string(),
-                    size(bytes),
-                    published,
-                    release.added_by,
+                    release.version.into(),
+                    state_cell(word),
+                    release.artifacts.len().to_string().into(),
+                    size(bytes).into(),
+                    published.into(),
+                    release.added_by.into(),
                 ]
             });
             let none =

@@ -232,6 +232,8 @@ dc-1 (group servers, ring early) gets av 1.2.
 fn tables_align_and_carry_no_trailing_blanks() {
     let rows = vec![vec!["a".to_owned(), "1".to_owned()], vec!["longer".to_owned(), String::new()]];
     assert_eq!(output::table(&["name", "count"], rows), "NAME    COUNT\na       1\nlonger");
+    let rows = vec![vec![output::state_cell("published".to_owned()), "1".into()]];
+    assert_eq!(output::table(&["state", "count"], rows), "STATE      COUNT\npublished  1");
 }
 
 #[test]

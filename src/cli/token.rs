@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::connect::ServerArgs;
-use super::output::{note, say, say_json, say_table, state};
+use super::output::{note, say, say_json, say_table, state_cell};
 use super::{CliError, answer, local, time};
 use crate::model::{Actor, DeviceId, Role, TokenId, TokenScope};
 
@@ -129,7 +129,15 @@ impl ListArgs {
                     TokenScope::Device(device) => (device.to_string(), "device".to_owned()),
                 };
                 let created = format!("{} by {}", time::shown(token.created.at), token.created.by);
-                vec![token.id.to_string(), state(word), holder, role, created, time::shown_or(token.expires_at, "-")]
+                let expires = time::shown_or(token.expires_at, "-");
+                vec![
+                    token.id.to_string().into(),
+                    state_cell(word.to_owned()),
+                    holder.into(),
+                    role.into(),
+                    created.into(),
+                    expires.into(),
+                ]
             });
             say_table(&["token", "state", "holder", "role", "created", "expires"], rows.collect(), "No tokens.")
         })

@@ -45,7 +45,7 @@ use chain::Chain;
 pub use appender::{JournalOptions, JournalStats};
 pub use error::{Fault, JournalError, MAX_LINE_BYTES};
 pub use open::{Opened, TornTail};
-pub use read::read;
+pub use read::{read, read_newest};
 pub use verify::{Verified, verify};
 
 /// The open journal: the only writer of its directory. Cheap to share behind an `Arc`. Dropping it writes and fsyncs

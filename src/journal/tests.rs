@@ -97,6 +97,10 @@ fn a_stretch_is_read() {
     let seqs = |after, limit| read(dir.path(), after, limit).unwrap().iter().map(|r| r.seq).collect::<Vec<_>>();
     assert_eq!(seqs(0, 3), [1, 2, 3]);
     assert_eq!(seqs(7, 100), (8..=20).collect::<Vec<_>>());
+    let newest = |limit| read_newest(dir.path(), limit).unwrap().iter().map(|r| r.seq).collect::<Vec<_>>();
+    for limit in 0..=25_usize {
+        assert_eq!(newest(limit), (21 - limit.min(20) as u64..=20).collect::<Vec<_>>(), "{limit}");
+    }
     for (after, limit) in [(20, 5), (u64::MAX, 5), (0, 0)] {
         assert!(seqs(after, limit).is_empty());
     }
@@ -106,6 +110,7 @@ fn a_stretch_is_read() {
     bytes.pop();
     fs::write(&last, bytes).unwrap();
     assert_eq!(seqs(18, 5), [19]);
+    assert_eq!(newest(2), [18, 19]);
     assert!(verify(dir.path(), &[]).unwrap().incomplete_bytes > 0);
 }
 

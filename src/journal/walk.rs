@@ -101,7 +101,8 @@ pub(super) fn locate(segments: &[SegmentFile], seq: u64) -> Result<Option<Start>
     Ok(None)
 }
 
-fn first_seq(segment: &SegmentFile, is_last: bool) -> Result<Option<u64>, JournalError> {
+/// The number of the segment's first record; `None` in a last segment without a whole line.
+pub(super) fn first_seq(segment: &SegmentFile, is_last: bool) -> Result<Option<u64>, JournalError> {
     #[derive(serde::Deserialize)]
     struct Seq {
         seq: u64,

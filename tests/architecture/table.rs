@@ -74,7 +74,8 @@ pub(crate) const ROOMS: &[Room] = &[
             "config",
         ],
     ),
-    room("cli", &["model", "policy", "sys", "config", "client", "app"]),
+    // `init` makes an admin token's secret as `control` spells it.
+    room("cli", &["model", "policy", "sys", "control", "config", "client", "app"]),
     room("main", &["cli"]),
 ];
 

@@ -28,11 +28,41 @@ fn the_same_bytes_again_succeed_and_other_bytes_are_refused() {
     assert_eq!(again["already_published"], true);
     assert_eq!(again["release"], published["release"]);
     server.cli(&["publish", "feed", "1.0", "--artifact", &format!("feed.bin={other}")]).complains(7, &["1.0"]);
-    server.cli(&["publish", "feed", "0.9", "--artifact", &format!("feed.bin={other}")]).complains(7, &["0.9"]);
+    server
+        .cli(&["publish", "feed", "0.9", "--artifact", &format!("feed.bin={other}")])
+        .complains(1, &["0.9", "--allow-older"]);
     assert_eq!(server.journal_seq(), seq, "what was refused left no trace");
     server.cli(&["publish", "feed", "0.9", "--artifact", &format!("feed.bin={other}"), "--allow-older"]).ok();
-    assert_eq!(server.offered_version("device-1", "feed").as_deref(), Some("1.0"), "the highest version, not the last");
+    // The highest sequence is offered, whatever its version: going back is meant. Nobody goes below what is installed.
+    assert_eq!(server.offered_version("device-1", "feed").as_deref(), Some("0.9"));
+    server.get(Some("device-1"), "/v1/offers/feed?current=1.0").expect(204);
     server.cli(&["publish", "no-such-product", "1.0", "--artifact", &artifact]).exits(6);
+}
+
+#[test]
+fn a_list_that_is_piped_stands_in_columns() {
+    let server = TestServer::start();
+    server.cli(&["product", "add", "feed", "--class", "intelligence"]).ok();
+    server.as_admin().try_publish("feed", "1.0", b"one").unwrap().expect(201);
+    server.as_admin().try_publish("feed", "1.427.10.0", b"two").unwrap().expect(201);
+    server.cli(&["release", "withdraw", "feed", "1.0", "--reason", "bad", "--yes"]).ok();
+    let list = server.cli(&["release", "list", "feed"]).ok().stdout;
+    let rows: Vec<&str> = list.lines().collect();
+    let column = rows[0].find("ARTIFACTS").expect("a heading");
+    for (row, version, state) in [(rows[1], "1.427.10.0", "published"), (rows[2], "1.0", "withdrawn")] {
+        assert!(row.starts_with(version) && row[..column].trim_end().ends_with(state), "{list}");
+        assert!(row[column..].starts_with("1 "), "{list}");
+    }
+    assert!(!list.contains('\u{1b}'), "no colours in a pipe: {list:?}");
+    // The newest events, oldest first; all of them from a number on.
+    let seqs = |words: &[&str]| {
+        let events = server.json(&[&["journal", "show"], words].concat())["events"].take();
+        events.as_array().unwrap().iter().map(|event| event["seq"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let head = server.journal_seq();
+    assert_eq!(seqs(&["--limit", "2"]), [head - 1, head]);
+    assert_eq!(seqs(&["--after", "0", "--limit", "2"]), [1, 2]);
+    assert_eq!(seqs(&[]), (1..=head).collect::<Vec<_>>());
 }
 
 #[test]
@@ -78,7 +108,7 @@ fn a_platform_release_waits_for_another_persons_approval() {
     let artifact = format!("driver.bin={}", file(&server, "driver", &random_bytes(5, 100_000)));
     alice(&server, &["publish", "driver", "6.1.0.47", "--artifact", &artifact]).ok();
     assert_eq!(server.json(&["release", "show", "driver", "6.1.0.47"])["state"], "draft");
-    server.get(Some("device-1"), "/v1/offers/driver").expect(404);
+    server.get(Some("device-1"), "/v1/offers/driver").expect(204);
     alice(&server, &["release", "approve", "driver", "6.1.0.47"]).exits(5);
     bo(&server, &["publish", "driver", "6.1.0.48", "--artifact", &artifact]).exits(5);
     bo(&server, &["release", "approve", "driver", "6.1.0.47"]).ok();

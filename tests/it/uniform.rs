@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::{Answer, TestServer, random_bytes, request, sha256_hex};
+use crate::support::server::POLICY;
+use crate::support::{Answer, Setup, TestServer, random_bytes, request, sha256_hex};
 
 struct Withheld {
     server: TestServer,
@@ -13,25 +14,31 @@ struct Withheld {
 }
 
 fn withheld() -> Withheld {
-    let server = TestServer::start();
+    // The group sees three of the four products.
+    let everyone = "match = \"any\"\nring  = \"broad\"\n";
+    let policy = POLICY.replace(everyone, &format!("{everyone}products = [\"feed\", \"driver\", \"held\"]\n"));
+    assert_ne!(policy, POLICY);
+    let server = Setup::new().policy(&policy).start();
     let admin = server.as_admin();
-    for (product, class) in [("feed", "intelligence"), ("driver", "platform"), ("held", "intelligence")] {
+    let products =
+        [("feed", "intelligence"), ("driver", "platform"), ("held", "intelligence"), ("secret", "intelligence")];
+    for (product, class) in products {
         server.cli(&["product", "add", product, "--class", class]).ok();
     }
     let publish = |product: &str, body: &[u8]| {
         let artifact = json!({ "target": "file.bin", "upload": admin.upload(body) });
         admin.release(product, "1.0", &[artifact]).expect(201).json()["artifacts"][0].clone()
     };
-    let (draft, held, open) = (random_bytes(1, 5000), random_bytes(2, 5000), random_bytes(3, 5000));
-    publish("feed", &open);
-    let draft = publish("driver", &draft);
-    let held = publish("held", &held);
+    publish("feed", &random_bytes(3, 5000));
+    let draft = publish("driver", &random_bytes(1, 5000));
+    let held = publish("held", &random_bytes(2, 5000));
+    let secret = publish("secret", &random_bytes(4, 5000));
     server.cli(&["hold", "add", "held", "1.0", "--everyone", "--reason", "a bad batch", "--yes"]).ok();
     let blob = |artifact: &serde_json::Value| {
         let text = |name: &str| artifact[name].as_str().unwrap().to_owned();
         [format!("/v1/blobs/{}", text("blake3")), format!("/v1/blobs/sha256:{}", text("sha256"))]
     };
-    let hidden = [blob(&draft), blob(&held)].concat();
+    let hidden = [blob(&draft), blob(&held), blob(&secret)].concat();
     let unknown = sha256_hex(b"nobody has this");
     let known = held["blake3"].as_str().unwrap();
     let absent = vec![
@@ -94,18 +101,19 @@ fn blobs_that_may_not_be_seen_are_not_there() {
 fn products_that_may_not_be_seen_are_not_there() {
     let Withheld { server, .. } = withheld();
     let reference = ask(&server, "GET", "/v1/offers/no-such-product", &[]).expect(404);
-    for path in ["/v1/offers/driver", "/v1/offers/held", "/v1/offers/Not%20A%20Name", "/v1/offers/..", "/v1/offers/-"] {
+    for path in ["/v1/offers/secret", "/v1/offers/Not%20A%20Name", "/v1/offers/..", "/v1/offers/-", "/v1/offers/"] {
         let answer = ask(&server, "GET", path, &[]);
-        // A product of which nothing is allowed now may also be 204: then it was visible, which `driver` never was.
-        if path.ends_with("held") && answer.status == 204 {
-            continue;
-        }
         assert_eq!(answer.without_date(), reference.without_date(), "{path}");
     }
     for query in ["?platform=windows-x64", "?current=1.0", "?platform=%00", "?current=x"] {
         let absent = ask(&server, "GET", &format!("/v1/offers/no-such-product{query}"), &[]);
-        let hidden = ask(&server, "GET", &format!("/v1/offers/driver{query}"), &[]);
+        let hidden = ask(&server, "GET", &format!("/v1/offers/secret{query}"), &[]);
         assert_eq!(absent.without_date(), hidden.without_date(), "{query}");
+    }
+    // Products that the group sees, of which nothing is allowed now: the device is told to come again.
+    for product in ["driver", "held"] {
+        let answer = ask(&server, "GET", &format!("/v1/offers/{product}"), &[]).expect(204);
+        assert!(answer.header("retry-after").is_some(), "{}", answer.head);
     }
 }
 

@@ -27,17 +27,16 @@ pub struct Style {
     pub explanation: (&'static str, &'static str),
 }
 
-/// The tour as text.
-pub(super) fn tour(place: &Place<'_>, style: Style) -> String {
-    let wrap = |(before, behind): (&str, &str), text: &str| format!("{before}{text}{behind}");
-    let bold = |text: &str| wrap(style.heading, text);
-    let dim = |text: &str| wrap(style.explanation, text);
-    let Place { device, config, program, is_temporary } = place;
+/// A heading, what it shows, and the commands to paste.
+type Step = (&'static str, &'static str, Vec<String>);
+
+fn steps(place: &Place<'_>) -> [Step; 7] {
+    let Place { device, config, program, .. } = place;
     let dir = config.parent().unwrap_or(config).display();
     // A line of its own for each answer, whatever the shell's prompt is like.
     let offer =
         |who: &str| format!("curl -sw '\\n' -H 'Ringfence-Device: {who}' http://{device}/v1/offers/{INTELLIGENCE}");
-    let steps: [(&str, &str, Vec<String>); 7] = [
+    [
         (
             "Two devices, two rings, two versions",
             "The canary sees what was published a moment ago; broad waits a day for it.",
@@ -99,18 +98,25 @@ pub(super) fn tour(place: &Place<'_>, style: Style) -> String {
                 format!("{program} store stats"),
             ],
         ),
-    ];
+    ]
+}
+
+/// The tour as text.
+pub(super) fn tour(place: &Place<'_>, style: Style) -> String {
+    let wrap = |(before, behind): (&str, &str), text: &str| format!("{before}{text}{behind}");
+    let bold = |text: &str| wrap(style.heading, text);
+    let dim = |text: &str| wrap(style.explanation, text);
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(text, "{}\n", dim("Paste into a second terminal, in this directory:"));
-    let _ = writeln!(text, "  export RINGFENCE_CONFIG={}", config.display());
-    for (number, (title, why, commands)) in steps.iter().enumerate() {
+    let _ = writeln!(text, "  export RINGFENCE_CONFIG={}", place.config.display());
+    for (number, (title, why, commands)) in steps(place).iter().enumerate() {
         let _ = writeln!(text, "\n{}\n{}", bold(&format!("{}. {title}", number + 1)), dim(&format!("   {why}")));
         for command in commands {
             let _ = writeln!(text, "  {command}");
         }
     }
-    let end = if *is_temporary {
+    let end = if place.is_temporary {
         "Ctrl-C ends the demo and removes its data."
     } else {
         "Ctrl-C ends the demo; its data stays."

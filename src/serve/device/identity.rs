@@ -5,7 +5,7 @@
 //! identity, and the policy's `unidentified` group takes it.
 //!
 //! A credential that is wrong, expired, revoked or a person's is never taken for no credential: a device whose token was
-//! revoked must notice. Offers and reports answer it 401; blobs answer [`not_found`](crate::serve::not_found) as they do
+//! revoked must notice. Offers and reports answer it 401; blobs answer [`not_found`](crate::serve::not_found()) as they do
 //! to everything they refuse.
 
 use std::net::IpAddr;
