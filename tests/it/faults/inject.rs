@@ -33,8 +33,9 @@ impl Injection {
             let _ = child.wait();
             return None;
         }
-        // Threads asleep in a call are woken to be traced from their next one on.
-        std::thread::sleep(Duration::from_millis(150));
+        // A thread asleep in a call is woken to be traced from its next one on: strace has it once it is no longer
+        // stopped, and that may take its time on a busy machine.
+        std::thread::sleep(Duration::from_secs(1));
         Some(Self(child))
     }
 }
