@@ -1,5 +1,5 @@
-//! The start of a server with 100,000 journal events (30,000 releases of ten products, 100,000 devices, 4,945 holds that
-//! were lifted): with a current index, and with the index deleted. `cargo bench --bench start`.
+//! The start of a server with 100,000 journal events (30,000 releases of ten products, 100,000 devices, 4,945 holds, all but
+//! one lifted): with a current index, and with the index deleted. `cargo bench --bench start`.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 mod support;
