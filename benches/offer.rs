@@ -79,6 +79,7 @@ fn policy() -> String {
 fn write_journal(dir: &std::path::Path) {
     std::fs::create_dir_all(dir).unwrap();
     let journal = Journal::open(dir, JournalOptions::default(), None, &mut |_| Ok(())).unwrap().journal;
+    #[allow(clippy::disallowed_methods, reason = "a bench plays the outside world")]
     let mut now = Timestamp::now() - SignedDuration::from_mins(30 * (RELEASES as i64 + 1));
     let product: ProductName = "intel".parse().unwrap();
     let text = policy();

@@ -119,10 +119,11 @@ impl<M: Copy + Send + Sync + 'static> Shared<M> {
     }
 
     fn fail(&self, reason: String) {
+        // Before any waiter wakes up: whoever is told of the failure finds it here, too.
+        self.failed.send_replace(true);
         self.report(|progress| {
             progress.failure.get_or_insert(reason.into());
         });
-        self.failed.send_replace(true);
     }
 }
 
