@@ -60,6 +60,7 @@ impl Writer {
     fn new(dir: &Path) -> Self {
         std::fs::create_dir_all(dir).unwrap();
         let journal = Journal::open(dir, JournalOptions::default(), None, &mut |_| Ok(())).unwrap().journal;
+        #[allow(clippy::disallowed_methods, reason = "a bench plays the outside world")]
         let now = Timestamp::now() - SignedDuration::from_hours(24 * 365);
         Self { journal, now, actor: "bench".parse().unwrap(), seq: 0 }
     }

@@ -17,7 +17,7 @@ use super::bootstrap::bootstrap;
 use super::core::Core;
 use super::error::AppError;
 use super::keeper::Keeper;
-use super::wiring::{Handlers, admin_limits, device_limits, handlers, log_options};
+use super::wiring::{Handlers, admin_limits, device_limits, handlers, log_filter, log_options};
 use crate::config::{LogSettings, Settings};
 use crate::serve::{Listener, ListenerName, ServeOptions};
 use crate::sys::clock::SystemClock;
@@ -88,7 +88,7 @@ fn reload_on_hangup(
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             let applied = reload().and_then(|settings| {
-                log.set_filter(settings.level.as_str()).map_err(|error| error.to_string())?;
+                log.set_filter(&log_filter(&settings)).map_err(|error| error.to_string())?;
                 Ok(settings.level)
             });
             match applied {

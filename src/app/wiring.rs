@@ -23,7 +23,12 @@ pub(super) fn log_options(settings: &LogSettings) -> LogOptions {
         LogFormat::Text => telemetry::LogFormat::Text,
         LogFormat::Json => telemetry::LogFormat::Json,
     };
-    LogOptions { format, filter: settings.level.as_str().to_owned() }
+    LogOptions { format, filter: log_filter(settings) }
+}
+
+/// The level is that of our own lines; of the libraries' only warnings are wanted.
+pub(super) fn log_filter(settings: &LogSettings) -> String {
+    format!("warn,ringfence={}", settings.level.as_str())
 }
 
 pub(super) fn device_limits(settings: &Settings) -> Limits {

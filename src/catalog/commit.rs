@@ -128,6 +128,9 @@ impl Catalog {
         drop(writer);
         let Some(newest) = ready.last().map(|waiting| waiting.snapshot.clone()) else { return };
         let records: Vec<_> = ready.into_iter().flat_map(|waiting| waiting.records).collect();
+        for record in &records {
+            tracing::info!(seq = record.seq, event = record.event.name(), actor = %record.actor, "change journaled");
+        }
         fault::point("catalog.event-synced");
         self.index_blobs(&records);
         fault::point("catalog.blobs-indexed");

@@ -1,10 +1,15 @@
 //! The server's answers, as far as they are put into words. `--json` prints them whole, so these leave out what no
 //! sentence needs, and take answers that say more.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::model::{ApprovalRule, Class, Device, Hold, Pin, ReleaseState, Token};
+use crate::model::{
+    ApprovalRule, AttributeName, Class, Device, DeviceId, Hold, Pin, Platform, ProductName, ReleaseState, ReportEvent,
+    Tag, Token, Version,
+};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Status {
@@ -16,7 +21,7 @@ pub(super) struct Status {
     #[serde(default)]
     pub(super) data: Option<String>,
     #[serde(default)]
-    pub(super) listeners: serde_json::Map<String, serde_json::Value>,
+    pub(super) listeners: BTreeMap<String, Vec<String>>,
     pub(super) products: u64,
     pub(super) releases: u64,
     pub(super) devices: u64,
@@ -205,4 +210,40 @@ pub(super) struct Tokens {
 pub(super) struct CreatedToken {
     pub(super) id: u64,
     pub(super) token: String,
+}
+
+/// A device, and what it last reported of each product.
+#[derive(Debug, Deserialize)]
+#[serde(from = "RawDeviceShown")]
+pub(super) struct DeviceShown {
+    pub(super) device: Device,
+    pub(super) reported: Vec<Reported>,
+}
+
+/// What a device last reported of a product.
+#[derive(Debug, Deserialize)]
+pub(super) struct Reported {
+    pub(super) product: ProductName,
+    pub(super) version: Version,
+    pub(super) event: ReportEvent,
+    pub(super) received_at: Timestamp,
+}
+
+/// As it comes: the device's fields beside the reports.
+#[derive(Deserialize)]
+struct RawDeviceShown {
+    id: DeviceId,
+    platform: Option<Platform>,
+    #[serde(default)]
+    tags: BTreeSet<Tag>,
+    #[serde(default)]
+    attributes: BTreeMap<AttributeName, String>,
+    reported: Vec<Reported>,
+}
+
+impl From<RawDeviceShown> for DeviceShown {
+    fn from(raw: RawDeviceShown) -> Self {
+        let RawDeviceShown { id, platform, tags, attributes, reported } = raw;
+        Self { device: Device { id, platform, tags, attributes }, reported }
+    }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::connect::ServerArgs;
 use super::output::{counted, grouped, note, say, say_json, say_table};
-use super::{CliError, answer, inventory};
+use super::{CliError, answer, inventory, time};
 use crate::model::{Device, DeviceId};
 
 /// How many devices one request carries.
@@ -95,17 +95,24 @@ fn attributes(device: &Device) -> Vec<String> {
 impl ShowArgs {
     fn run(self) -> Result<(), CliError> {
         let session = self.server.session()?;
-        session.show(session.get(&format!("/v1/devices/{}", self.device))?, |device: Device| {
-            say(format_args!("{}", device.id))?;
-            if let Some(platform) = &device.platform {
-                say(format_args!("  platform  {platform}"))?;
-            }
-            if !device.tags.is_empty() {
-                say(format_args!("  tags      {}", tags(&device)))?;
-            }
-            attributes(&device).iter().try_for_each(|attribute| say(format_args!("  {attribute}")))?;
-            say(format_args!("Next: ringfence explain {} PRODUCT", device.id))
-        })
+        session.show(
+            session.get(&format!("/v1/devices/{}", self.device))?,
+            |answer::DeviceShown { device, reported }| {
+                say(format_args!("{}", device.id))?;
+                if let Some(platform) = &device.platform {
+                    say(format_args!("  platform  {platform}"))?;
+                }
+                if !device.tags.is_empty() {
+                    say(format_args!("  tags      {}", tags(&device)))?;
+                }
+                attributes(&device).iter().try_for_each(|attribute| say(format_args!("  {attribute}")))?;
+                for answer::Reported { product, version, event, received_at } in reported {
+                    let event = event.as_str();
+                    say(format_args!("  {product} {version} {event} {}", time::shown(received_at)))?;
+                }
+                say(format_args!("Next: ringfence explain {} PRODUCT", device.id))
+            },
+        )
     }
 }
 

@@ -77,6 +77,8 @@ impl Args {
     pub(super) fn run(self) -> Result<(), CliError> {
         self.check()?;
         let session = self.server.session()?;
+        // Asked before gigabytes are sent for nothing; an unknown product is the server's own refusal.
+        session.get(&format!("/v1/products/{}/releases", self.product))?;
         let mut artifacts = Vec::with_capacity(self.artifacts.len());
         for ArtifactArg { target, platform, file } in &self.artifacts {
             let uploaded = upload::send(&session, file)?;

@@ -24,9 +24,8 @@ impl Args {
             ))?;
             let head = status.head.as_deref().map(|head| format!(", head {}…", short(head))).unwrap_or_default();
             say(format_args!("  journal at {}{head}", counted(status.seq, "event")))?;
-            for (name, place) in &status.listeners {
-                let place = place.as_str().map_or_else(|| place.to_string(), str::to_owned);
-                say(format_args!("  {name:<7} {place}"))?;
+            for (name, places) in &status.listeners {
+                say(format_args!("  {name:<7} {}", places.join(" ")))?;
             }
             status.data.map_or(Ok(()), |data| say(format_args!("  data    {data}")))
         })

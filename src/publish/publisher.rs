@@ -173,12 +173,11 @@ impl Publisher {
         manifest: ReleaseManifest,
         is_older_allowed: bool,
     ) -> Result<Published, PublishError> {
-        let (product, version, id) = (manifest.product.clone(), manifest.version.clone(), manifest.id());
+        let (product, id) = (manifest.product.clone(), manifest.id());
         let committed = self.catalog.commit(actor, |snapshot, now| events(snapshot, now, manifest, is_older_allowed));
         let committed = committed.await?;
         let release = committed.snapshot.product(&product).and_then(|releases| releases.by_id(&id)).cloned();
         let release = release.ok_or_else(|| PublishError::UnknownProduct(product.clone()))?;
-        tracing::info!(%product, %version, release = %id, %actor, "release stored");
         let is_new = committed.records.iter().any(|record| matches!(record.event, Event::ReleaseAdded { .. }));
         Ok(Published { release, is_new })
     }

@@ -7,8 +7,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Person, Services};
 use super::extract::{InPath, InQuery, Sent};
+use super::refusals::failed;
+use crate::catalog::DeviceStatus;
 use crate::control::{ControlError, import_devices, remove_devices};
-use crate::model::{Device, DeviceId};
+use crate::model::{Device, DeviceId, ProductName};
 use crate::serve::problem::Problem;
 
 const LIMIT_DEFAULT: usize = 100;
@@ -86,14 +88,42 @@ pub(super) async fn list(State(services): Services, InQuery(which): InQuery<Whic
     Json(DevicesAnswer { devices: devices.into_iter().cloned().collect(), next })
 }
 
+/// A device, and what it last reported of each product.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DeviceAnswer {
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    device: Device,
+    reported: Vec<ReportedAnswer>,
+}
+
+/// What a device last reported of a product.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ReportedAnswer {
+    #[schema(value_type = String)]
+    product: ProductName,
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    status: DeviceStatus,
+}
+
 /// One device.
 #[utoipa::path(get, path = "/v1/devices/{id}", params(("id" = String, Path)),
-    responses((status = 200, body = Object), (status = 404, description = "not in the inventory")))]
-pub(super) async fn show(State(services): Services, InPath(id): InPath<DeviceId>) -> Result<Json<Device>, Problem> {
+    responses((status = 200, body = DeviceAnswer), (status = 404, description = "not in the inventory")))]
+pub(super) async fn show(
+    State(services): Services,
+    InPath(id): InPath<DeviceId>,
+) -> Result<Json<DeviceAnswer>, Problem> {
     let snapshot = services.catalog.snapshot();
     let device = snapshot.device(&id).and_then(|history| history.latest());
     let device = device.ok_or_else(|| ControlError::UnknownDevice(id.clone()))?;
-    Ok(Json(Device::clone(device)))
+    let mut reported = Vec::new();
+    for product in snapshot.products().map(|product| &product.product().name) {
+        if let Some(status) = services.catalog.device_status(&id, product).map_err(|error| failed(&error))? {
+            reported.push(ReportedAnswer { product: product.clone(), status });
+        }
+    }
+    Ok(Json(DeviceAnswer { device: Device::clone(device), reported }))
 }
 
 /// Puts devices into the inventory, replacing what was known of the same ids.
