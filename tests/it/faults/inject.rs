@@ -2,7 +2,7 @@
 //! acknowledged, and a failed fsync ends the process at once.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use crate::support::{TestServer, have, is_full_tier, random_bytes, sha256_hex, skip};
@@ -10,8 +10,9 @@ use crate::support::{TestServer, have, is_full_tier, random_bytes, sha256_hex, s
 /// How long the server may take to end after a failure that must end it.
 const PROMPT: Duration = Duration::from_secs(5);
 
-/// strace on a running server; detached when dropped.
-struct Injection(Child);
+/// strace on a running server; detached when dropped. What it says of every new thread must find an open pipe: a strace
+/// that is ended by SIGPIPE injects nothing more.
+struct Injection(Child, #[expect(dead_code, reason = "only kept open")] BufReader<ChildStderr>);
 
 impl Injection {
     /// `rule` as strace's `inject=` takes it. `None` where strace is missing or may not trace: said loudly.
@@ -27,7 +28,8 @@ impl Injection {
         let mut child = command.spawn().unwrap();
         let mut said = String::new();
         // It says "attached" once all threads are traced.
-        let read = BufReader::new(child.stderr.take().unwrap()).read_line(&mut said);
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let read = stderr.read_line(&mut said);
         if read.is_err() || !said.contains("attached") {
             skip(test, &format!("strace may not trace: {}", said.trim()));
             let _ = child.wait();
@@ -36,7 +38,7 @@ impl Injection {
         // A thread asleep in a call is woken to be traced from its next one on: strace has it once it is no longer
         // stopped, and that may take its time on a busy machine.
         std::thread::sleep(Duration::from_secs(1));
-        Some(Self(child))
+        Some(Self(child, stderr))
     }
 }
 
