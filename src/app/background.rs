@@ -48,8 +48,7 @@ pub(super) async fn scrub(keeper: Arc<Keeper>, period: Duration, stop: Cancellat
             _ = ticks.tick() => {}
         }
         let keeper = keeper.clone();
-        let pace = keeper.quiet_pace();
-        match tokio::task::spawn_blocking(move || keeper.scrub_at(pace)).await {
+        match tokio::task::spawn_blocking(move || keeper.scrub_quietly()).await {
             Ok(Ok(check)) => {
                 let (damaged, missing) = (check.damaged.len(), check.missing.len());
                 tracing::info!(blobs = check.checked, damaged, missing, took_ms = check.took_ms, "scrub ended");

@@ -46,12 +46,12 @@ impl Keeper {
         }
     }
 
-    /// Scrubs at the configured pace; without a pace for a person who waits.
-    pub(super) fn scrub_at(&self, bytes_per_second: Option<u64>) -> Result<StoreCheck, MaintenanceError> {
+    /// Scrubs at this pace; as fast as it goes without one.
+    fn scrub_at(&self, bytes_per_second: Option<NonZeroU64>) -> Result<StoreCheck, MaintenanceError> {
         let _alone = self.alone()?;
         let started = Instant::now();
         let store = &**self.catalog.store();
-        let options = ScrubOptions { bytes_per_second: bytes_per_second.and_then(NonZeroU64::new) };
+        let options = ScrubOptions { bytes_per_second };
         let is_stopping = || self.is_stopping.load(Ordering::Relaxed);
         let report = scrub(store, options, &mut |_| {}, &is_stopping).map_err(failed)?;
         for (blob, why) in &report.quarantined {
@@ -66,9 +66,9 @@ impl Keeper {
         })
     }
 
-    /// The pace for scrubs that nobody waits for.
-    pub(super) fn quiet_pace(&self) -> Option<u64> {
-        Some(self.scrub_bytes_per_second)
+    /// A scrub that nobody waits for, at the configured pace.
+    pub(super) fn scrub_quietly(&self) -> Result<StoreCheck, MaintenanceError> {
+        self.scrub_at(NonZeroU64::new(self.scrub_bytes_per_second))
     }
 
     /// Blobs that a release needs and that are not there.

@@ -30,4 +30,9 @@ impl Actor {
     pub fn system() -> Self {
         Self("ringfence".into())
     }
+
+    /// Whoever holds the token that `init` wrote.
+    pub fn admin() -> Self {
+        Self("admin".into())
+    }
 }

@@ -21,9 +21,7 @@ use std::sync::{Arc, OnceLock};
 use jiff::Timestamp;
 
 use super::policy::{Policy, PolicyError};
-use super::{
-    Blake3Digest, DeviceHistory, DeviceId, Hold, HoldId, Pin, PinId, ProductName, Stamp, Token, TokenId, TokenScope,
-};
+use super::{Blake3Digest, DeviceHistory, DeviceId, Hold, HoldId, Pin, PinId, ProductName, Stamp, Token, TokenId};
 pub use apply::ApplyError;
 pub use releases::ProductReleases;
 pub use restore::SnapshotParts;
@@ -162,10 +160,5 @@ impl Snapshot {
     /// tells nothing that helps to find one.
     pub fn token_by_hash(&self, hash: &Blake3Digest) -> Option<&Arc<Token>> {
         self.tokens_by_hash.get(hash)
-    }
-
-    /// Whether any person has a token that is valid at `at`.
-    pub fn has_people_at(&self, at: Timestamp) -> bool {
-        self.tokens.values().any(|token| matches!(token.scope, TokenScope::Person { .. }) && token.is_valid_at(at))
     }
 }
