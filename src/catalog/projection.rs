@@ -12,7 +12,8 @@ use super::record::{Kind, Meta, PolicyRecord, decode, encode};
 use super::sum::Sum;
 use super::touched::{Changes, put_touched};
 use crate::model::{
-    AppliedPolicy, DeviceHistory, DeviceId, EventRecord, Hold, Pin, Product, Release, Snapshot, SnapshotParts, Token,
+    AppliedPolicy, DeviceHistory, DeviceId, EventRecord, Freeze, Hold, Pin, Product, ProductName, Release, Rollout,
+    Snapshot, SnapshotParts, Token,
 };
 use crate::sys::fault;
 
@@ -112,6 +113,14 @@ impl Projection {
                 writer.put(Kind::Release.key(product.name.as_str(), Some(release.sequence)), release)?;
             }
         }
+        for releases in snapshot.products() {
+            for rollout in releases.rollouts() {
+                writer.put(Kind::Rollout.key("", Some(rollout.id)), rollout)?;
+            }
+            for freeze in releases.freezes() {
+                writer.put(Kind::Freeze.key("", Some(freeze.id)), &(&releases.product().name, freeze))?;
+            }
+        }
         for policy in snapshot.policies() {
             writer.put(Kind::Policy.key("", Some(policy.seq)), &PolicyRecord::of(policy))?;
         }
@@ -141,6 +150,8 @@ impl Projection {
         }
         parts.holds = self.all::<Hold>(Kind::Hold).collect::<Result<_, _>>()?;
         parts.pins = self.all::<Pin>(Kind::Pin).collect::<Result<_, _>>()?;
+        parts.rollouts = self.all::<Rollout>(Kind::Rollout).collect::<Result<_, _>>()?;
+        parts.freezes = self.all::<(ProductName, Freeze)>(Kind::Freeze).collect::<Result<_, _>>()?;
         parts.tokens = self.all::<Token>(Kind::Token).collect::<Result<_, _>>()?;
         parts.devices = self.load_devices()?;
         Snapshot::restore(parts).map(Some).map_err(|why| CatalogError::Index { why })

@@ -24,6 +24,8 @@ pub(super) enum Kind {
     Hold = b'h' as isize,
     Pin = b'n' as isize,
     Device = b'd' as isize,
+    Rollout = b'o' as isize,
+    Freeze = b'f' as isize,
     Token = b't' as isize,
 }
 

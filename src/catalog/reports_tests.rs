@@ -19,6 +19,7 @@ fn report(world: &World, id: &str, version: &str, event: ReportEvent) -> Report 
         received_at: world.clock.now(),
         at: None,
         code: Some("0x80070643".into()),
+        metrics: Default::default(),
     }
 }
 

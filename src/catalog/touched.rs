@@ -53,6 +53,13 @@ pub(super) fn put_touched(
                 put_device(changes, snapshot, id)?;
             }
         }
+        Event::RolloutPlanned { product, .. } => put_rollout(changes, snapshot, product, record.seq)?,
+        Event::RolloutChanged { product, rollout, .. } => put_rollout(changes, snapshot, product, *rollout)?,
+        Event::ProductFrozen { product, .. } | Event::ProductReset { product, .. } => {
+            for freeze in snapshot.product(product).into_iter().flat_map(|releases| releases.freezes()) {
+                changes.insert(Kind::Freeze.key("", Some(freeze.id)), encode(&(product, freeze))?);
+            }
+        }
         Event::TokenCreated { .. } => put_token(changes, snapshot, record.seq)?,
         Event::TokenRevoked { token } => put_token(changes, snapshot, *token)?,
     }
@@ -67,6 +74,13 @@ fn put_release(
 ) -> Result<(), CatalogError> {
     if let Some(release) = snapshot.product(product).and_then(|releases| releases.by_id(release)) {
         changes.insert(Kind::Release.key(product.as_str(), Some(release.sequence)), encode(release)?);
+    }
+    Ok(())
+}
+
+fn put_rollout(changes: &mut Changes, snapshot: &Snapshot, product: &ProductName, id: u64) -> Result<(), CatalogError> {
+    if let Some(rollout) = snapshot.product(product).and_then(|releases| releases.rollout(id)) {
+        changes.insert(Kind::Rollout.key("", Some(id)), encode(rollout)?);
     }
     Ok(())
 }

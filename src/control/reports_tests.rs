@@ -18,6 +18,7 @@ fn report(desk: &Desk, id: &str, product: &str, version: &str) -> Report {
         received_at: desk.catalog.now(),
         at: None,
         code: None,
+        metrics: Default::default(),
     }
 }
 

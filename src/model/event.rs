@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, ApprovalRule, Blake3Digest, Class, Device, DeviceId, GroupName, HoldId, HoldScope, PinId, ProductName,
-    Reason, ReleaseId, ReleaseManifest, TokenId, TokenScope, Version,
+    Actor, ApprovalRule, Blake3Digest, Class, Device, DeviceId, GroupName, HoldId, HoldScope, PinId, Plan, ProductName,
+    Reason, ReleaseId, ReleaseManifest, RolloutChange, RolloutId, RolloutKind, TokenId, TokenScope, Version,
 };
 
 /// One line of the journal. `hash` covers every field before it, `prev` is the `hash` of the line before: the journal
@@ -130,6 +130,45 @@ pub enum Event {
         /// Which.
         devices: Vec<DeviceId>,
     },
+    /// A release is to be rolled out. The rollout's id is this event's `seq`.
+    RolloutPlanned {
+        /// The product.
+        product: ProductName,
+        /// The release; for a rollback the one that is gone back to.
+        release: ReleaseId,
+        /// What it is for.
+        rollout: RolloutKind,
+        /// The plan as it was then.
+        plan: Plan,
+        /// What the buckets of devices are drawn with.
+        salt: String,
+        /// Why, where a person said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Reason>,
+    },
+    /// A rollout took a step.
+    RolloutChanged {
+        /// The product.
+        product: ProductName,
+        /// Which.
+        rollout: RolloutId,
+        /// The step.
+        change: RolloutChange,
+    },
+    /// No new exposure of anything of a product. The freeze's id is this event's `seq`.
+    ProductFrozen {
+        /// Which.
+        product: ProductName,
+        /// Why.
+        reason: Reason,
+    },
+    /// A freeze ends.
+    ProductReset {
+        /// The product.
+        product: ProductName,
+        /// Why.
+        reason: Reason,
+    },
     /// A token may be used. Its id is this event's `seq`.
     TokenCreated {
         /// Whom it speaks for.
@@ -163,6 +202,10 @@ impl Event {
             Self::PolicyApplied { .. } => "policy_applied",
             Self::DevicesImported { .. } => "devices_imported",
             Self::DevicesRemoved { .. } => "devices_removed",
+            Self::RolloutPlanned { .. } => "rollout_planned",
+            Self::RolloutChanged { .. } => "rollout_changed",
+            Self::ProductFrozen { .. } => "product_frozen",
+            Self::ProductReset { .. } => "product_reset",
             Self::TokenCreated { .. } => "token_created",
             Self::TokenRevoked { .. } => "token_revoked",
         }

@@ -5,6 +5,7 @@
 //! is always an argument.
 
 mod actor;
+mod basis_points;
 mod device;
 mod digest;
 mod event;
@@ -15,7 +16,9 @@ pub mod policy;
 mod product;
 mod release;
 mod report;
+mod rollout;
 mod snapshot;
+mod span;
 mod target;
 #[cfg(test)]
 pub mod testing;
@@ -23,6 +26,7 @@ mod token;
 mod version;
 
 pub use actor::{Actor, Reason};
+pub use basis_points::{BasisPoints, BasisPointsError};
 pub use device::{AttributeName, Device, DeviceHistory, Tag};
 pub use digest::{Blake3Digest, DigestError, Sha256Digest};
 pub use event::{Event, EventRecord};
@@ -31,8 +35,14 @@ pub use name::{DeviceId, GroupName, NameError, Platform, ProductName, RingName};
 pub use pin::{Pin, PinId};
 pub use product::{ApprovalRule, Class, Product};
 pub use release::{Artifact, Release, ReleaseId, ReleaseManifest, ReleaseState, Stamp};
-pub use report::{Report, ReportError, ReportEvent, ReportId};
+pub use report::{METRICS_MAX, MetricValue, Report, ReportError, ReportEvent, ReportId};
+pub use rollout::{
+    Bound, End, Evidence, Freeze, Gate, GateSignal, HaltCause, MetricBand, MetricName, Opening, Plan, Promote,
+    RingHistory, RingPlan, RollbackPlan, Rollout, RolloutChange, RolloutId, RolloutKind, RolloutStep, Stop, Strategy,
+    Wave,
+};
 pub use snapshot::{AppliedPolicy, ApplyError, ProductReleases, Snapshot, SnapshotParts};
+pub use span::{Span, SpanError};
 pub use target::{TargetName, TargetNameError};
 pub use token::{Role, Token, TokenId, TokenScope};
 pub use version::{Version, VersionError};

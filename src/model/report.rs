@@ -1,5 +1,6 @@
 //! What devices tell of a release: fetched, installed, healthy, failed.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::name::{NameError, name};
-use super::{DeviceId, ProductName, Version};
+use super::{DeviceId, MetricName, ProductName, Version};
 
 name!(
     /// A report's identity, chosen by the device; the same id again is the same report.
@@ -74,6 +75,43 @@ pub struct Report {
     /// The device's own error code, at most 64 printable characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// Usage metrics that the policy's gates name, such as restarts or CPU seconds; at most [`METRICS_MAX`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<MetricName, MetricValue>,
+}
+
+/// The most usage metrics in one report.
+pub const METRICS_MAX: usize = 16;
+
+/// A usage metric's value: from 0 to 1e12, kept in thousandths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MetricValue {
+    milli: u64,
+}
+
+impl MetricValue {
+    /// The value in thousandths.
+    pub const fn milli(self) -> u64 {
+        self.milli
+    }
+
+    /// The value, or `None` where it is not a number from 0 to 1e12.
+    pub fn new(value: f64) -> Option<Self> {
+        (0.0..=1e12).contains(&value).then(|| Self { milli: (value * 1e3).round() as u64 })
+    }
+}
+
+impl Serialize for MetricValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.milli as f64 / 1e3)
+    }
+}
+
+impl<'de> Deserialize<'de> for MetricValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = f64::deserialize(deserializer)?;
+        Self::new(value).ok_or_else(|| serde::de::Error::custom("a metric is a number from 0 to 1e12"))
+    }
 }
 
 /// Why a report is not taken.
@@ -85,12 +123,18 @@ pub enum ReportError {
     /// The code is too long or not printable.
     #[error("a report's code has at most 64 printable characters")]
     BadCode,
+    /// More metrics than a report may have.
+    #[error("a report has at most {METRICS_MAX} metrics")]
+    TooManyMetrics,
 }
 
 impl Report {
     /// Checks what the field types cannot.
     pub fn check(&self) -> Result<(), ReportError> {
         let printable = |code: &String| code.chars().count() <= 64 && !code.chars().any(char::is_control);
-        if self.code.as_ref().is_none_or(printable) { Ok(()) } else { Err(ReportError::BadCode) }
+        if !self.code.as_ref().is_none_or(printable) {
+            return Err(ReportError::BadCode);
+        }
+        if self.metrics.len() > METRICS_MAX { Err(ReportError::TooManyMetrics) } else { Ok(()) }
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod dump;
 pub(crate) mod random;
 mod releases;
 mod restore;
+mod rollouts;
 #[cfg(test)]
 mod tests;
 

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::requester::Requester;
-use crate::model::policy::{Deferral, DeviceFacts, Group};
+use crate::model::policy::{DeviceFacts, Group};
 use crate::model::{
-    Device, Hold, HoldScope, Pin, Platform, ProductReleases, Release, ReleaseState, RingName, Snapshot, Version,
+    Device, Hold, HoldScope, Pin, Platform, ProductReleases, Release, ReleaseState, RingName, Snapshot, Span, Version,
 };
 
 /// What the device is subject to at `now`.
@@ -20,7 +20,7 @@ pub(super) struct View<'a> {
     pub(super) holds: Vec<&'a Hold>,
     pub(super) pin: Option<Pinned<'a>>,
     pub(super) keep: u32,
-    pub(super) defer: Deferral,
+    pub(super) defer: Span,
     pub(super) now: Timestamp,
 }
 

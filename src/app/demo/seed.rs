@@ -130,6 +130,7 @@ async fn report_installed(core: &Core, products: [&ProductName; 2]) -> Result<()
                 received_at: now,
                 at: None,
                 code: None,
+                metrics: Default::default(),
             });
         }
     }

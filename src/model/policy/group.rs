@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Deferral, Predicate, Scoped};
-use crate::model::{Class, GroupName, ProductName, RingName, Version};
+use super::{Predicate, Scoped};
+use crate::model::{Class, GroupName, ProductName, RingName, Span, Version};
 
 /// A group of devices and its rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,11 +13,11 @@ pub struct Group {
     pub(super) predicate: Option<Predicate>,
     pub(super) ring: [RingName; 2],
     /// What the rings say where `defer` does not.
-    pub(super) ring_defer: [Deferral; 2],
+    pub(super) ring_defer: [Span; 2],
     pub(super) products: Option<BTreeSet<ProductName>>,
     pub(super) pin: BTreeMap<ProductName, Version>,
     pub(super) keep: Scoped<u32>,
-    pub(super) defer: Scoped<Deferral>,
+    pub(super) defer: Scoped<Span>,
 }
 
 impl Group {
@@ -69,7 +69,7 @@ impl Group {
 
     /// How long after publication it sees a release: its own value for the product, the class or everything, else its
     /// ring's.
-    pub fn defer(&self, product: &ProductName, class: Class) -> Deferral {
+    pub fn defer(&self, product: &ProductName, class: Class) -> Span {
         self.defer.get(product, class).copied().unwrap_or(self.ring_defer[class as usize])
     }
 
@@ -79,7 +79,7 @@ impl Group {
     }
 
     /// As [`Group::defer`], for products of this class that have no value of their own.
-    pub(super) fn class_defer(&self, class: Class) -> Deferral {
+    pub(super) fn class_defer(&self, class: Class) -> Span {
         self.defer.for_class(class).copied().unwrap_or(self.ring_defer[class as usize])
     }
 }

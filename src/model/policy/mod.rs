@@ -3,11 +3,11 @@
 //! What this module deliberately does not do: decide. That is the `policy` room's. It knows no key that nothing
 //! enforces: an unknown key is an error, because a rule that is read and then ignored is worse than none.
 
-mod duration;
 mod error;
 mod glob;
 mod group;
 mod node;
+mod plans;
 mod predicate;
 mod read;
 mod schema;
@@ -16,11 +16,11 @@ mod sentences;
 #[cfg(test)]
 mod tests;
 
-use super::{ApprovalRule, Class, GroupName, RingName};
-pub use duration::{Deferral, DeferralError};
+use super::{ApprovalRule, Class, GroupName, RingName, Span};
 pub use error::{Finding, PolicyError};
 pub use glob::{Glob, GlobError};
 pub use group::Group;
+pub use plans::{Breaker, ClassPlan, EmergencyPlan};
 pub use predicate::{DeviceFacts, Predicate, PredicateError};
 pub use schema::policy_schema;
 pub use scoped::Scoped;
@@ -38,7 +38,7 @@ pub const MAX_RINGS: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ring {
     pub(super) name: RingName,
-    pub(super) defer: [Deferral; 2],
+    pub(super) defer: [Span; 2],
 }
 
 impl Ring {
@@ -48,7 +48,7 @@ impl Ring {
     }
 
     /// How long after publication its groups see a release of this class, where they do not say otherwise.
-    pub fn defer(&self, class: Class) -> Deferral {
+    pub fn defer(&self, class: Class) -> Span {
         self.defer[class as usize]
     }
 }
@@ -60,6 +60,7 @@ pub struct Policy {
     rings: Vec<Ring>,
     groups: Vec<Group>,
     unidentified: Option<usize>,
+    plans: [Option<ClassPlan>; 2],
 }
 
 impl Policy {
@@ -90,6 +91,11 @@ impl Policy {
     /// Whose approval releases of this class need before they are published.
     pub fn approval(&self, class: Class) -> ApprovalRule {
         self.approve[class as usize]
+    }
+
+    /// How releases of this class are rolled out; `None`: everyone sees them from their publication on.
+    pub fn plan(&self, class: Class) -> Option<&ClassPlan> {
+        self.plans[class as usize].as_ref()
     }
 
     /// The one group of a request: the first whose predicate matches or, for a request without identity, the group

@@ -134,7 +134,7 @@ ring = "canary"
     line 16: group "dc", match, address: "10.1.0.5/16" has bits beyond its prefix; write 10.1.0.0/16
     line 17: group "dc" has no ring for intelligence
     line 18: group "dc", keep: "N-0" is not understood; write "N" for the newest release, or "N-1" to "N-99" to stay that many behind it
-    line 19: group "dc", defer: "400d" is too long: a deferral is at most 365d
+    line 19: group "dc", defer: "400d" is too long: at most 365d can be written
     line 22: group "pos", match, any, id: "" is not a glob: it has 1 to 128 bytes
     line 23: group "pos", match, any, tag is a text in quotes, not a number
     line 25: group "pos", pin.intel: "one" is not a version: a version is 1 to 8 numbers joined by dots, for example 1.427.3.0

@@ -100,6 +100,10 @@ impl Snapshot {
                     self.set_device(id, record, None);
                 }
             }
+            Event::RolloutPlanned { .. }
+            | Event::RolloutChanged { .. }
+            | Event::ProductFrozen { .. }
+            | Event::ProductReset { .. } => self.apply_rollout_event(record, stamp)?,
             Event::TokenCreated { scope, hash, expires_at } => {
                 let (id, scope, hash, expires_at) = (record.seq, scope.clone(), *hash, *expires_at);
                 self.set_token(Token { id, scope, hash, created: stamp, expires_at, revoked: None });
@@ -172,7 +176,7 @@ impl Snapshot {
         Ok(())
     }
 
-    fn product_mut(&mut self, name: &ProductName) -> Result<&mut ProductReleases, String> {
+    pub(super) fn product_mut(&mut self, name: &ProductName) -> Result<&mut ProductReleases, String> {
         // Looked up first, so that an unknown name copies nothing.
         if !self.products.contains_key(name) {
             return Err(format!("there is no product {name}"));

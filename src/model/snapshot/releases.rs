@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::model::{Blake3Digest, Hold, Pin, Product, Release, ReleaseId, Sha256Digest, Version};
+use crate::model::{
+    Blake3Digest, Freeze, Hold, Pin, Product, Release, ReleaseId, Rollout, RolloutId, Sha256Digest, Version,
+};
 
 /// A product, its releases in order of sequence, and the holds and pins that concern it.
 #[derive(Debug, Clone)]
@@ -23,6 +25,11 @@ pub struct ProductReleases {
     barriers: Vec<usize>,
     holds: Vec<Arc<Hold>>,
     pins: Vec<Arc<Pin>>,
+    /// In order of id.
+    rollouts: Vec<Arc<Rollout>>,
+    /// At index `n - 1` the places in `rollouts` of those that are for the release with sequence `n`.
+    rollouts_by_sequence: Vec<Vec<usize>>,
+    freezes: Vec<Arc<Freeze>>,
     /// Sorted times at which something that a decision looks at changed or will change.
     changes: Vec<Timestamp>,
 }
@@ -41,6 +48,9 @@ impl ProductReleases {
             barriers: Vec::new(),
             holds: Vec::new(),
             pins: Vec::new(),
+            rollouts: Vec::new(),
+            rollouts_by_sequence: Vec::new(),
+            freezes: Vec::new(),
             changes: Vec::new(),
         }
     }
@@ -103,7 +113,30 @@ impl ProductReleases {
         &self.pins
     }
 
-    /// The first time after `at` at which a release, hold or pin of this product changes.
+    /// The rollouts ever planned for it, oldest first.
+    pub fn rollouts(&self) -> &[Arc<Rollout>] {
+        &self.rollouts
+    }
+
+    /// One rollout.
+    pub fn rollout(&self, id: RolloutId) -> Option<&Arc<Rollout>> {
+        let place = self.rollouts.binary_search_by_key(&id, |rollout| rollout.id).ok()?;
+        self.rollouts.get(place)
+    }
+
+    /// The rollouts for the release with this sequence, oldest first: its own, emergencies, and rollbacks to it.
+    pub fn rollouts_of(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Arc<Rollout>> {
+        let index = usize::try_from(sequence).ok().and_then(|sequence| sequence.checked_sub(1));
+        let places = index.and_then(|index| self.rollouts_by_sequence.get(index));
+        places.into_iter().flatten().map(|place| &self.rollouts[*place])
+    }
+
+    /// The freezes there ever were, oldest first.
+    pub fn freezes(&self) -> &[Arc<Freeze>] {
+        &self.freezes
+    }
+
+    /// The first time after `at` at which a release, hold, pin, rollout or freeze of this product changes.
     pub fn next_change_after(&self, at: Timestamp) -> Option<Timestamp> {
         let later = self.changes.partition_point(|time| *time <= at);
         self.changes.get(later).copied()
@@ -161,6 +194,38 @@ impl ProductReleases {
         match self.pins.iter_mut().find(|known| known.id == pin.id) {
             Some(known) => *known = pin,
             None => self.pins.push(pin),
+        }
+    }
+
+    /// Replaces or adds a rollout, and notes when each of its steps was taken. New ones come in order of id.
+    pub(super) fn set_rollout(&mut self, rollout: Arc<Rollout>) {
+        self.note_change(rollout.planned.at);
+        let known = self.rollouts.binary_search_by_key(&rollout.id, |known| known.id).ok();
+        let steps_known = known.map_or(0, |place| self.rollouts[place].steps().len());
+        for step in rollout.steps().iter().skip(steps_known) {
+            self.note_change(step.at);
+        }
+        let Some(place) = known else {
+            let index = usize::try_from(rollout.sequence - 1).unwrap_or(usize::MAX);
+            if self.rollouts_by_sequence.len() <= index {
+                self.rollouts_by_sequence.resize(self.releases.len(), Vec::new());
+            }
+            self.rollouts_by_sequence[index].push(self.rollouts.len());
+            self.rollouts.push(rollout);
+            return;
+        };
+        self.rollouts[place] = rollout;
+    }
+
+    /// Replaces or adds a freeze, and notes when it begins and ends.
+    pub(super) fn set_freeze(&mut self, freeze: Arc<Freeze>) {
+        self.note_change(freeze.frozen.at);
+        if let Some((stamp, _)) = &freeze.reset {
+            self.note_change(stamp.at);
+        }
+        match self.freezes.iter_mut().find(|known| known.id == freeze.id) {
+            Some(known) => *known = freeze,
+            None => self.freezes.push(freeze),
         }
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{AppliedPolicy, ProductReleases, Snapshot};
-use crate::model::{Blake3Digest, DeviceHistory, DeviceId, Hold, Pin, Product, Release, Token};
+use crate::model::{
+    Blake3Digest, DeviceHistory, DeviceId, Freeze, Hold, Pin, Product, ProductName, Release, Rollout, Token,
+};
 
 /// The parts of a snapshot, as an index keeps them.
 #[derive(Debug, Default)]
@@ -26,6 +28,10 @@ pub struct SnapshotParts {
     pub pins: Vec<Pin>,
     /// The inventory.
     pub devices: Vec<(DeviceId, DeviceHistory)>,
+    /// Rollouts in order of id.
+    pub rollouts: Vec<Rollout>,
+    /// Freezes in order of id, each with its product.
+    pub freezes: Vec<(ProductName, Freeze)>,
     /// Tokens in order of id.
     pub tokens: Vec<Token>,
 }
@@ -44,6 +50,12 @@ impl Snapshot {
         }
         for pin in parts.pins {
             snapshot.set_pin(pin)?;
+        }
+        for rollout in parts.rollouts {
+            snapshot.set_rollout(rollout)?;
+        }
+        for (product, freeze) in parts.freezes {
+            snapshot.set_freeze(&product, freeze)?;
         }
         for token in parts.tokens {
             snapshot.set_token(token);

@@ -1,5 +1,7 @@
 //! `POST /v1/reports`: what devices tell of a release, one report or a list of them.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -9,7 +11,7 @@ use serde::Deserialize;
 
 use super::offer::peer_address;
 use super::{Answer, Backend, Inner, Problem, RecordReportsError, RequestBody, identify};
-use crate::model::{DeviceId, ProductName, Report, ReportEvent, ReportId, Version};
+use crate::model::{DeviceId, MetricName, MetricValue, ProductName, Report, ReportEvent, ReportId, Version};
 use crate::serve::http::BytesBody;
 
 /// Longest body of a request, in bytes.
@@ -29,6 +31,8 @@ struct SentReport {
     at: Option<Timestamp>,
     #[serde(default)]
     code: Option<String>,
+    #[serde(default)]
+    metrics: BTreeMap<MetricName, MetricValue>,
 }
 
 impl<B: Backend> Inner<B> {
@@ -73,9 +77,9 @@ fn parse(body: &[u8], device: &DeviceId, now: Timestamp) -> Result<Vec<Report>, 
     if sent.len() > REPORTS_MAX {
         return Err(bad(format!("at most {REPORTS_MAX} reports at once")));
     }
-    let reports = sent.into_iter().map(|SentReport { id, product, version, event, at, code }| {
+    let reports = sent.into_iter().map(|SentReport { id, product, version, event, at, code, metrics }| {
         let device = device.clone();
-        let report = Report { id, device, product, version, event, received_at: now, at, code };
+        let report = Report { id, device, product, version, event, received_at: now, at, code, metrics };
         report.check().map(|()| report).map_err(|error| bad(error.to_string()))
     });
     reports.collect()

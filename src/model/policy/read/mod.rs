@@ -5,8 +5,8 @@ mod values;
 
 use super::error::Findings;
 use super::node::{Node, field};
-use super::{Deferral, MAX_RINGS, MAX_TEXT_BYTES, Policy, PolicyError, Ring};
-use crate::model::{ApprovalRule, Class, RingName};
+use super::{MAX_RINGS, MAX_TEXT_BYTES, Policy, PolicyError, Ring};
+use crate::model::{ApprovalRule, Class, RingName, Span};
 
 /// The keys of the whole text.
 pub(super) const KEYS: [&str; 3] = ["approve", "ring", "group"];
@@ -33,6 +33,7 @@ pub(super) fn read(text: &str) -> Result<Policy, PolicyError> {
         rings: Vec::new(),
         groups: Vec::new(),
         unidentified: None,
+        plans: [None, None],
     }))
 }
 
@@ -50,7 +51,7 @@ fn read_text(text: &str, findings: &mut Findings) -> Option<Policy> {
     let rings = read_rings(field(entries, "ring"), findings);
     let groups = groups::read_groups(field(entries, "group"), &rings, findings);
     let unidentified = groups.iter().position(|group| group.name.as_str() == super::UNIDENTIFIED);
-    Some(Policy { approve, rings: rings.rings, groups, unidentified })
+    Some(Policy { approve, rings: rings.rings, groups, unidentified, plans: [None, None] })
 }
 
 fn read_approve(node: Option<&Node>, findings: &mut Findings) -> [ApprovalRule; 2] {
@@ -102,7 +103,7 @@ fn read_ring(node: &Node, findings: &mut Findings) -> Option<Ring> {
         return None;
     };
     let name: RingName = name.parse("name", findings)?;
-    let mut defer = [Deferral::NONE; 2];
+    let mut defer = [Span::NONE; 2];
     if let Some(node) = field(entries, "defer") {
         let scoped = values::per_class(node, &format!("ring \"{name}\", defer"), findings, values::deferral);
         for class in Class::ALL {

@@ -1,9 +1,9 @@
 //! Values that may be given once, per class or per product.
 
+use crate::model::policy::Scoped;
 use crate::model::policy::error::Findings;
 use crate::model::policy::node::{Node, Value};
-use crate::model::policy::{Deferral, Scoped};
-use crate::model::{Class, ProductName};
+use crate::model::{Class, ProductName, Span};
 
 /// The furthest that a group may stay behind.
 const MAX_KEEP: u32 = 99;
@@ -48,7 +48,7 @@ pub(super) fn product(text: &str, line: usize, what: &str, findings: &mut Findin
 }
 
 /// A deferral.
-pub(super) fn deferral(node: &Node, what: &str, findings: &mut Findings) -> Option<Deferral> {
+pub(super) fn deferral(node: &Node, what: &str, findings: &mut Findings) -> Option<Span> {
     node.parse(what, findings)
 }
 

@@ -1,40 +1,41 @@
-//! Deferrals: how long after its publication a release is seen.
+//! Lengths of time as a policy writes them: deferrals, bake times, deadlines.
 
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The longest deferral.
+/// The longest one.
 const MAX_SECONDS: u64 = 365 * 86_400;
-/// Units, largest first, with their seconds. A day is 24 hours: deferrals are counted from an instant, not a calendar.
+/// Units, largest first, with their seconds. A day is 24 hours: they are counted from an instant, not a calendar.
 const UNITS: [(char, u64, &str); 5] =
     [('w', 604_800, "week"), ('d', 86_400, "day"), ('h', 3_600, "hour"), ('m', 60, "minute"), ('s', 1, "second")];
 
-/// A time from a release's publication on, in whole seconds, from none to 365 days.
+/// A length of time in whole seconds, from none to 365 days.
 ///
 /// Written as whole numbers with the units `w`, `d`, `h`, `m`, `s`, largest first, each at most once: `48h`, `7d`,
 /// `1d12h`, `0h`. A day is 24 hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Deferral {
+pub struct Span {
     seconds: u64,
 }
 
-/// Why a text is not a deferral.
+/// Why a text is not a length of time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DeferralError {
+pub enum SpanError {
     /// Not in the grammar.
     #[error(
-        "{0:?} is not a deferral: write a number and a unit (w, d, h, m, s), largest first, for example 48h or 1d12h"
+        "{0:?} is not a length of time: write a number and a unit (w, d, h, m, s), largest first, for example 48h or 1d12h"
     )]
     Grammar(String),
     /// Over 365 days.
-    #[error("{0:?} is too long: a deferral is at most 365d")]
+    #[error("{0:?} is too long: at most 365d can be written")]
     TooLong(String),
 }
 
-impl Deferral {
-    /// No deferral: a release is seen from its publication on.
+impl Span {
+    /// None at all.
     pub const NONE: Self = Self { seconds: 0 };
 
     /// Whether it is none.
@@ -47,10 +48,20 @@ impl Deferral {
         self.seconds
     }
 
-    /// When it ends for a release published at `start`. An end beyond the calendar (year 9999) is its last moment.
+    /// When it ends, begun at `start`. An end beyond the calendar (year 9999) is its last moment.
     pub fn ends_at(self, start: Timestamp) -> Timestamp {
         let length = SignedDuration::from_secs(i64::try_from(self.seconds).unwrap_or(i64::MAX));
         start.checked_add(length).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The span of this many seconds; at most 365 days.
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self { seconds: if seconds > MAX_SECONDS { MAX_SECONDS } else { seconds } }
+    }
+
+    /// Its length in milliseconds.
+    pub fn as_millis(self) -> i64 {
+        i64::try_from(self.seconds * 1_000).unwrap_or(i64::MAX)
     }
 
     /// The length in words, for sentences: `48 hours`, `1 day`.
@@ -67,10 +78,10 @@ impl Deferral {
     }
 }
 
-impl FromStr for Deferral {
-    type Err = DeferralError;
+impl FromStr for Span {
+    type Err = SpanError;
 
-    fn from_str(text: &str) -> Result<Self, DeferralError> {
+    fn from_str(text: &str) -> Result<Self, SpanError> {
         let shown = || text.chars().take(80).collect::<String>();
         let mut seconds = 0u64;
         let mut next_unit = 0;
@@ -80,14 +91,14 @@ impl FromStr for Deferral {
             let unit = rest[digits..].chars().next();
             let place = unit.and_then(|unit| UNITS.iter().position(|(letter, ..)| *letter == unit));
             let Some(place) = place.filter(|place| *place >= next_unit && digits > 0) else {
-                return Err(DeferralError::Grammar(shown()));
+                return Err(SpanError::Grammar(shown()));
             };
             let count = rest[..digits].parse::<u64>().ok();
             seconds = count
                 .and_then(|count| count.checked_mul(UNITS[place].1))
                 .and_then(|part| seconds.checked_add(part))
                 .filter(|sum| *sum <= MAX_SECONDS)
-                .ok_or_else(|| DeferralError::TooLong(shown()))?;
+                .ok_or_else(|| SpanError::TooLong(shown()))?;
             next_unit = place + 1;
             // Every unit is one ASCII letter.
             rest = &rest[digits + 1..];
@@ -96,7 +107,19 @@ impl FromStr for Deferral {
     }
 }
 
-impl fmt::Display for Deferral {
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_none() {
             return f.write_str("0s");
@@ -121,11 +144,11 @@ mod tests {
     #[test]
     fn what_may_be_written() {
         for (text, seconds) in [("0h", 0), ("48h", 172_800), ("1d12h", 129_600), ("365d", MAX_SECONDS), ("90s", 90)] {
-            assert_eq!(text.parse::<Deferral>().unwrap().as_secs(), seconds, "{text}");
+            assert_eq!(text.parse::<Span>().unwrap().as_secs(), seconds, "{text}");
         }
         for bad in ["", "48", "h", "-1h", "1.5h", "1h2d", "1h1h", "48 h", "48H", "1é", "366d", "99999999999999999999s"]
         {
-            assert!(bad.parse::<Deferral>().is_err(), "{bad:?}");
+            assert!(bad.parse::<Span>().is_err(), "{bad:?}");
         }
     }
 
@@ -140,20 +163,20 @@ mod tests {
             ("90m", "90 minutes"),
         ];
         for (text, words) in cases {
-            assert_eq!(text.parse::<Deferral>().unwrap().in_words(), words);
+            assert_eq!(text.parse::<Span>().unwrap().in_words(), words);
         }
     }
 
     proptest! {
         #[test]
         fn text_round_trips(seconds in 0..=MAX_SECONDS) {
-            let deferral = Deferral { seconds };
-            prop_assert_eq!(deferral.to_string().parse::<Deferral>().unwrap(), deferral);
+            let span = Span { seconds };
+            prop_assert_eq!(span.to_string().parse::<Span>().unwrap(), span);
         }
 
         #[test]
         fn parsing_never_panics(text in ".*") {
-            let _ = text.parse::<Deferral>();
+            let _ = text.parse::<Span>();
         }
     }
 }
