@@ -30,14 +30,14 @@ pub enum Strategy {
     BlueGreen,
 }
 
-/// Who opens what comes after a ring.
+/// Who lets a release into a ring once the ring before has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Promote {
     /// The gate.
     #[default]
     Automatic,
-    /// A person, after the gate.
+    /// A person.
     Manual,
 }
 
@@ -109,7 +109,7 @@ pub struct RingPlan {
     /// What each wave must pass; without a gate the bake time alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
-    /// Who opens what comes after it.
+    /// Who lets a release into it.
     #[serde(default)]
     pub promote: Promote,
 }
