@@ -9,6 +9,7 @@
 mod decide;
 mod decision;
 mod download;
+pub mod health;
 #[cfg(test)]
 mod oracle;
 mod plan;
