@@ -3,6 +3,7 @@
 //! What this module deliberately does not do: decide. That is the `policy` room's. It knows no key that nothing
 //! enforces: an unknown key is an error, because a rule that is read and then ignored is worse than none.
 
+mod calendar;
 mod duration;
 mod error;
 mod glob;
@@ -17,6 +18,7 @@ mod sentences;
 mod tests;
 
 use super::{ApprovalRule, Class, GroupName, RingName};
+pub use calendar::{Cadence, CalendarError, Rate, Window, Windows};
 pub use duration::{Deferral, DeferralError};
 pub use error::{Finding, PolicyError};
 pub use glob::{Glob, GlobError};
