@@ -1,6 +1,7 @@
 //! Reading a policy aloud.
 
 mod plans;
+mod timing;
 
 use super::{Group, Policy, Predicate, UNIDENTIFIED};
 use crate::model::{ApprovalRule, Class};
@@ -61,6 +62,7 @@ fn group_sentences(group: &Group) -> Vec<String> {
         let when = if defer.is_none() { "at once".into() } else { format!("{} after publication", defer.in_words()) };
         sentences.push(format!("{name} get {product} {when}."));
     }
+    sentences.extend(timing::sentences(group));
     sentences
 }
 

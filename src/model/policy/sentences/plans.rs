@@ -105,7 +105,8 @@ fn promise(gate: &Gate) -> String {
     // Rounded down: never more than is true.
     let times = (stopped * 100.0) as u32;
     let healthy = if samples == 1 { "1 healthy device".into() } else { format!("{samples} healthy devices") };
-    let base = format!("with {healthy} a release that fails on {failures} of them is stopped {times} times of 100");
+    let base =
+        format!("with {healthy} a release that fails on {failures} of them is stopped at least {times} times of 100");
     if stopped >= SURE {
         return base;
     }
