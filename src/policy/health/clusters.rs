@@ -87,6 +87,11 @@ impl Clusters {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn strings(&self) -> usize {
+        self.by_string.len()
+    }
+
     /// The cluster for which most speaks, if any.
     ///
     /// More than half of its concluded devices fail, at least [`FAILED_MIN`]; the sequential test says that half of
