@@ -25,6 +25,14 @@ name!(
     }
 );
 
+impl Reason {
+    /// As much of `text` as fits, on one line; what to say where there is nothing of it.
+    pub fn from_text(text: &str, otherwise: &'static str) -> Self {
+        let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
+        Self(if line.trim().is_empty() { otherwise.into() } else { line.into() })
+    }
+}
+
 impl Actor {
     /// The server itself, for changes that no person made.
     pub fn system() -> Self {

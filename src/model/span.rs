@@ -50,13 +50,17 @@ impl Span {
 
     /// When it ends, begun at `start`. An end beyond the calendar (year 9999) is its last moment.
     pub fn ends_at(self, start: Timestamp) -> Timestamp {
-        let length = SignedDuration::from_secs(i64::try_from(self.seconds).unwrap_or(i64::MAX));
-        start.checked_add(length).unwrap_or(Timestamp::MAX)
+        start.checked_add(self.as_duration()).unwrap_or(Timestamp::MAX)
     }
 
     /// The span of this many seconds; at most 365 days.
     pub const fn from_secs(seconds: u64) -> Self {
         Self { seconds: if seconds > MAX_SECONDS { MAX_SECONDS } else { seconds } }
+    }
+
+    /// It as a signed duration.
+    pub fn as_duration(self) -> SignedDuration {
+        SignedDuration::from_secs(i64::try_from(self.seconds).unwrap_or(i64::MAX))
     }
 
     /// Its length in milliseconds.

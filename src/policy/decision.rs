@@ -20,14 +20,32 @@ pub enum Rule {
     Withdrawn,
     /// Step 2: a barrier must be installed before anything later.
     Barrier,
+    /// Step 3: nobody gets a release that was halted or gone back from.
+    Halt,
+    /// Step 3: no new exposure of anything of a frozen product.
+    Freeze,
     /// Step 4: what is withheld from the device.
     Hold,
     /// Step 5: the version that its group is kept at.
     Pin,
+    /// Step 6: the only way down.
+    Rollback,
+    /// Step 7: an emergency, in place of steps 8 to 11.
+    Expedite,
     /// Step 8: staying a number of releases behind the newest.
     Keep,
     /// Step 8: waiting a time from publication on.
     Deferral,
+    /// Step 9: what was eligible at the last tick, until the next one.
+    Cadence,
+    /// Step 10: the ring, and the wave in it.
+    Ring,
+    /// Step 10: what is baked for so long that it is no longer held back.
+    Staleness,
+    /// Step 11: the maintenance windows.
+    Window,
+    /// Step 11: how many devices of the group may change in a time.
+    Rate,
     /// Step 12: nothing goes below what the device has.
     NeverBelow,
     /// Step 12: the highest sequence left.
@@ -40,9 +58,15 @@ impl Rule {
         match self {
             Self::Identity | Self::Fit => 1,
             Self::Withdrawn | Self::Barrier => 2,
+            Self::Halt | Self::Freeze => 3,
             Self::Hold => 4,
             Self::Pin => 5,
+            Self::Rollback => 6,
+            Self::Expedite => 7,
             Self::Keep | Self::Deferral => 8,
+            Self::Cadence => 9,
+            Self::Ring | Self::Staleness => 10,
+            Self::Window | Self::Rate => 11,
             Self::NeverBelow | Self::Highest => 12,
         }
     }
@@ -54,10 +78,19 @@ impl Rule {
             Self::Fit => "fit",
             Self::Withdrawn => "withdrawn",
             Self::Barrier => "barrier",
+            Self::Halt => "halt",
+            Self::Freeze => "freeze",
             Self::Hold => "hold",
             Self::Pin => "pin",
+            Self::Rollback => "rollback",
+            Self::Expedite => "expedite",
             Self::Keep => "keep",
             Self::Deferral => "deferral",
+            Self::Cadence => "cadence",
+            Self::Ring => "ring",
+            Self::Staleness => "staleness",
+            Self::Window => "window",
+            Self::Rate => "rate",
             Self::NeverBelow => "never_below",
             Self::Highest => "highest",
         }

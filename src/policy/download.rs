@@ -1,12 +1,14 @@
 //! What a device may download: what it sees now, and what it saw a short while ago, so that running downloads finish.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::decide::{known_product, next_recorded};
 use super::requester::{Requester, group_of};
 use super::view::View;
-use super::walk::earlier;
-use crate::model::{ProductName, ProductReleases, Release, Snapshot};
+use super::walk::{earlier, walk};
+use crate::model::{ProductName, Release, RolloutKind, Snapshot, Version};
 
 /// How many past moments are looked at before the answer is no.
 const MAX_MOMENTS: usize = 1_000;
@@ -27,13 +29,15 @@ pub fn may_download(
     let Some(releases) = known_product(snapshot, product, now) else { return false };
     let at = |moment: Timestamp| {
         let group = group_of(snapshot, who, moment).filter(|group| group.sees(product))?;
-        Some(View::new(snapshot, releases, group, who, moment))
+        let mut view = View::new(snapshot, releases, group, who, moment);
+        view.keeps_current = false;
+        Some(view)
     };
     let Some(present) = at(now) else { return false };
     if !present.is_candidate(release) || present.gate(release).is_err() {
         return false;
     }
-    if is_offered(&present, releases, release) {
+    if offered(&present, release).0 {
         return true;
     }
     let start = now.checked_sub(grace).unwrap_or(Timestamp::MIN);
@@ -42,15 +46,13 @@ pub fn may_download(
         if moment >= now {
             return false;
         }
-        let view = at(moment);
-        if view.as_ref().is_some_and(|view| is_offered(view, releases, release)) {
+        let (is_offered, until) = at(moment).map_or((false, None), |view| offered(&view, release));
+        if is_offered {
             return true;
         }
-        // Without an event, only the end of its own deferral or of a hold can bring a release into view.
-        let deferral = view.and_then(|view| view.deferred_until(release));
         let recorded = next_recorded(snapshot, who, product, moment);
-        let hold_end = releases.next_change_after(moment);
-        match earlier(deferral, earlier(recorded, hold_end)) {
+        let change = releases.next_change_after(moment);
+        match earlier(until, earlier(recorded, change)) {
             Some(next) => moment = next,
             None => return false,
         }
@@ -58,28 +60,26 @@ pub fn may_download(
     false
 }
 
-/// Whether a decision in this view is for `release`, whatever version the device has.
-fn is_offered(view: &View<'_>, releases: &ProductReleases, release: &Release) -> bool {
-    if !view.is_candidate(release) || view.gate(release).is_err() {
-        return false;
-    }
-    if let Some(pin) = view.pin {
-        let pinned = releases.by_version(pin.version());
-        let pinned = pinned.filter(|pinned| view.is_candidate(pinned) && view.gate(pinned).is_ok());
-        let on_the_way = |pinned: &Release| release.manifest.barrier && release.version() < pinned.version();
-        return pinned.is_some_and(|pinned| pinned.id == release.id || on_the_way(pinned));
-    }
-    let newer = releases.releases().iter().rev().take_while(|newer| newer.sequence > release.sequence);
-    let passing = newer.filter(|newer| view.is_candidate(newer) && view.gate(newer).is_ok());
-    let mut count = 0;
-    for newer in passing {
-        count += 1;
-        let is_allowed = count > view.keep && view.deferred_until(newer).is_none();
-        // Whatever version the device has, this one comes before it.
-        if is_allowed && !release.manifest.barrier && newer.version() > release.version() {
-            return false;
-        }
-    }
-    // A device that has just this version sees the highest sequence at or above it, and that is this one.
-    count >= view.keep && view.deferred_until(release).is_none()
+/// Whether a decision in this view is for `release`, whatever version the device has, and until when that holds if
+/// nothing happens.
+fn offered(view: &View<'_>, release: &Release) -> (bool, Option<Timestamp>) {
+    let mut until = None;
+    let mut decided = |current: Option<&Version>| {
+        let found = walk(view, current, &mut ());
+        until = earlier(until, found.valid_until);
+        found.release
+    };
+    let top = decided(None);
+    // Of all versions a device may have, its own is the one with which nothing lower gets in the way.
+    let own = decided(Some(release.version()));
+    // The way down leads from the versions that a rollback goes back from.
+    let bad = view.rollbacks.iter().find_map(|rollback| match rollback.kind {
+        RolloutKind::Rollback { from, .. } if rollback.sequence == release.sequence => view.product.by_sequence(from),
+        _ => None,
+    });
+    let back = bad.and_then(|bad| decided(Some(bad.version())));
+    let is_decided = [top, own, back].into_iter().flatten().any(|decided| decided.id == release.id);
+    let leads_on = |to: &&Arc<Release>| to.version() > release.version() && view.is_way_to(release, to);
+    let is_on_the_way = release.manifest.barrier && [top, own].into_iter().flatten().any(|to| leads_on(&to));
+    (is_decided || is_on_the_way, until)
 }

@@ -6,14 +6,18 @@
 //! What this room deliberately does not do: no I/O, no clock, no randomness, no caches. The same snapshot, requester,
 //! product and time always give the same decision.
 
+mod bucket;
 mod decide;
 mod decision;
 mod download;
 pub mod health;
 #[cfg(test)]
 mod oracle;
+mod pace;
 mod plan;
 mod requester;
+pub mod rollout;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -21,6 +25,7 @@ mod view;
 mod walk;
 mod words;
 
+pub use bucket::{bucket, salt};
 pub use decide::{decide, decide_in_group, decide_quiet};
 pub use decision::{Decision, Outcome, Rule, TraceLine};
 pub use download::may_download;

@@ -1,6 +1,7 @@
 //! The trace: a line for each rule, in order, with what it did.
 
-use super::view::{Rejection, View};
+use super::steps::{Pass, Rejection};
+use super::view::View;
 use super::walk::{Found, Why};
 use super::words;
 use super::{Outcome, Rule, TraceLine};
@@ -31,33 +32,67 @@ pub(super) fn lines(
         let outcome = outcome(rule, found, !taken.is_empty());
         line(rule, outcome, if taken.is_empty() { passed.into() } else { name(view, current, &taken) })
     };
-    if view.pin.is_some() && view.freeze.is_none() {
-        let skipped = |rule| line(rule, Outcome::Passed, "the pin comes first".into());
-        return vec![
-            fit(view, found),
-            taken(Rule::Withdrawn, "the pinned version was not withdrawn"),
-            barrier(view, current, found, reason),
-            taken(Rule::Hold, "the pinned version is not held for this device"),
-            pin(view, found, reason),
-            skipped(Rule::Keep),
-            skipped(Rule::Deferral),
-            taken(Rule::NeverBelow, if current.is_none() { UNKNOWN } else { NOT_BELOW }),
-            last(found),
-        ];
-    }
-    let defer = format!("nothing is deferred ({} after publication)", view.defer);
-    let keep = format!("none newer than the one chosen is kept back (N-{})", view.keep);
-    vec![
+    let is_pinned = matches!(found.why, Why::Pinned(..)) || (view.pin.is_some() && view.freeze.is_none());
+    let mut lines = vec![
         fit(view, found),
         taken(Rule::Withdrawn, "none newer than the one chosen was withdrawn"),
         barrier(view, current, found, reason),
+        taken(Rule::Halt, "none newer than the one chosen is halted"),
+        taken(Rule::Freeze, "nothing newer than the one chosen is frozen"),
         taken(Rule::Hold, "none newer than the one chosen is held for this device"),
         pin(view, found, reason),
-        taken(Rule::Keep, if view.keep == 0 { "the group takes the newest" } else { &keep }),
-        taken(Rule::Deferral, if view.defer.is_none() { "the group defers nothing" } else { &defer }),
-        taken(Rule::NeverBelow, if current.is_none() { UNKNOWN } else { NOT_BELOW }),
-        last(found),
-    ]
+        around(Rule::Rollback, found, taken(Rule::Rollback, "no rollback concerns the group"), reason),
+        around(
+            Rule::Expedite,
+            found,
+            line(Rule::Expedite, Outcome::Passed, "nothing is expedited for this device".into()),
+            reason,
+        ),
+    ];
+    let paced = [Rule::Keep, Rule::Deferral, Rule::Cadence, Rule::Ring, Rule::Staleness, Rule::Window, Rule::Rate];
+    lines.extend(paced.into_iter().map(|rule| match is_pinned {
+        true => line(rule, Outcome::Passed, "the pin comes first".into()),
+        false if rule == Rule::Staleness => {
+            around(rule, found, line(rule, Outcome::Passed, unmoved(view, rule)), reason)
+        }
+        false => taken(rule, &unmoved(view, rule)),
+    }));
+    lines.push(taken(Rule::NeverBelow, if current.is_none() { UNKNOWN } else { NOT_BELOW }));
+    lines.push(last(found));
+    lines
+}
+
+/// What is said of a rule of steps 8 to 11 that took nothing away.
+fn unmoved(view: &View<'_>, rule: Rule) -> String {
+    match rule {
+        Rule::Keep if view.keep == 0 => "the group takes the newest".into(),
+        Rule::Keep => format!("none newer than the one chosen is kept back (N-{})", view.keep),
+        Rule::Deferral if view.defer.is_none() => "the group defers nothing".into(),
+        Rule::Deferral => format!("nothing is deferred ({} after publication)", view.defer),
+        Rule::Cadence if view.pace.next_tick.is_none() => "the group has no cadence".into(),
+        Rule::Cadence => {
+            format!("nothing newer than the one chosen waits for a tick; the last was {}", view.pace.chosen_at)
+        }
+        Rule::Ring => format!("nothing newer than the one chosen waits for ring {} or a wave", view.ring),
+        Rule::Staleness if view.pace.staleness.is_none() => "the group may stay stale".into(),
+        Rule::Staleness => "nothing is held back for too long".into(),
+        Rule::Window if view.pace.closes_at.is_none() && view.pace.closed.is_none() => {
+            "the group has no maintenance windows".into()
+        }
+        Rule::Window => "nothing newer than the one chosen waits for a maintenance window".into(),
+        Rule::Rate if view.pace.rate.is_none() => "the group has no rate".into(),
+        _ => "nothing newer than the one chosen waits for the rate".into(),
+    }
+}
+
+/// The line of a rule that does not take away but lets pass, if it decided; `otherwise` if it did not.
+fn around(rule: Rule, found: &Found<'_>, otherwise: TraceLine, reason: impl Fn() -> String) -> TraceLine {
+    match found.why {
+        Why::Passed(_, pass) if found.rule == rule && !matches!(pass, Pass::Plain) => {
+            line(rule, Outcome::Decided, reason())
+        }
+        _ => otherwise,
+    }
 }
 
 fn line(rule: Rule, outcome: Outcome, detail: String) -> TraceLine {

@@ -1,11 +1,16 @@
 //! One device's view of one product: everything that its releases are measured against.
 
+use std::cell::Cell;
+
 use jiff::Timestamp;
 
+use super::bucket;
+use super::pace::Pace;
 use super::requester::Requester;
 use crate::model::policy::{DeviceFacts, Group};
 use crate::model::{
-    Device, Hold, HoldScope, Pin, Platform, ProductReleases, Release, ReleaseState, RingName, Snapshot, Span, Version,
+    Device, DeviceId, Freeze, Hold, HoldScope, Pin, Platform, ProductReleases, Release, ReleaseState, RingName,
+    Rollout, RolloutKind, Snapshot, Span, Version,
 };
 
 /// What the device is subject to at `now`.
@@ -14,14 +19,23 @@ pub(super) struct View<'a> {
     pub(super) group: &'a Group,
     pub(super) ring: &'a RingName,
     pub(super) platform: Option<&'a Platform>,
-    /// A hold on the whole product.
+    /// A hold on the whole product: step 4.
     pub(super) freeze: Option<&'a Hold>,
     /// Holds on single versions.
     pub(super) holds: Vec<&'a Hold>,
     pub(super) pin: Option<Pinned<'a>>,
     pub(super) keep: u32,
     pub(super) defer: Span,
+    /// A freeze of the product.
+    pub(super) frozen: Option<&'a Freeze>,
+    /// The rollbacks in force for the group, newest first.
+    pub(super) rollbacks: Vec<&'a Rollout>,
+    pub(super) pace: Pace<'a>,
+    /// Whether what the device has is its to keep, windows or not. Not when it is asked what it may download.
+    pub(super) keeps_current: bool,
     pub(super) now: Timestamp,
+    device: Option<&'a DeviceId>,
+    drawn: Cell<Option<(&'a str, u16)>>,
 }
 
 /// The version a group is kept at, and by whom.
@@ -40,16 +54,6 @@ impl<'a> Pinned<'a> {
             Self::Policy(version) => version,
         }
     }
-}
-
-/// Why a release is not for this device now.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Rejection<'a> {
-    Withdrawn,
-    Held(&'a Hold),
-    Kept,
-    Deferred(Timestamp),
-    BelowCurrent,
 }
 
 impl<'a> View<'a> {
@@ -86,7 +90,13 @@ impl<'a> View<'a> {
             pin,
             keep: group.keep(name, class),
             defer: group.defer(name, class),
+            frozen: product.freezes().iter().map(AsRef::as_ref).find(|freeze| freeze.is_active_at(now)),
+            rollbacks: rollbacks(product, group, now),
+            pace: Pace::new(group, name, class, now),
+            keeps_current: true,
             now,
+            device: who.device,
+            drawn: Cell::new(None),
         }
     }
 
@@ -95,23 +105,23 @@ impl<'a> View<'a> {
         release.published_at.is_some_and(|at| at <= self.now) && release.artifacts_for(self.platform).next().is_some()
     }
 
-    /// Steps 2 and 4 for one candidate.
-    pub(super) fn gate(&self, release: &Release) -> Result<(), Rejection<'a>> {
-        if release.state_at(self.now) == ReleaseState::Withdrawn {
-            return Err(Rejection::Withdrawn);
-        }
-        if let Some(hold) = self.freeze {
-            return Err(Rejection::Held(hold));
-        }
+    /// The hold on this version that withholds it for longest.
+    pub(super) fn held(&self, release: &Release) -> Option<&'a Hold> {
         let held = self.holds.iter().filter(|hold| hold.version.as_ref() == Some(release.version()));
-        let held = held.fold(None, |longest, hold| Some(longer(longest, hold)));
-        held.map_or(Ok(()), |hold| Err(Rejection::Held(hold)))
+        held.fold(None, |longest, hold| Some(longer(longest, hold)))
     }
 
-    /// Step 8, second half: until when the release is deferred.
-    pub(super) fn deferred_until(&self, release: &Release) -> Option<Timestamp> {
-        let end = self.defer.ends_at(release.published_at?);
-        (end > self.now).then_some(end)
+    /// The device's bucket in a rollout; the last one where there is no device.
+    pub(super) fn bucket(&self, rollout: &'a Rollout) -> u16 {
+        let Some(device) = self.device else { return bucket::LAST };
+        // Rollouts of one week share a salt.
+        if let Some((salt, number)) = self.drawn.get().filter(|(salt, _)| *salt == rollout.salt) {
+            self.drawn.set(Some((salt, number)));
+            return number;
+        }
+        let number = bucket::bucket(&self.product.product().name, &rollout.salt, device);
+        self.drawn.set(Some((&rollout.salt, number)));
+        number
     }
 
     /// The lowest barrier above `current` and below `version`, whatever else is said of it.
@@ -134,6 +144,18 @@ fn platform<'a>(record: Option<&'a Device>, who: &'a Requester<'_>) -> Option<&'
 fn longer<'a>(known: Option<&'a Hold>, hold: &'a Hold) -> &'a Hold {
     let end = |hold: &Hold| hold.expires_at.unwrap_or(Timestamp::MAX);
     known.filter(|known| end(known) >= end(hold)).unwrap_or(hold)
+}
+
+fn rollbacks<'a>(product: &'a ProductReleases, group: &Group, now: Timestamp) -> Vec<&'a Rollout> {
+    let concerns = |rollout: &&Rollout| {
+        let is_over = rollout.ended().is_some_and(|(at, _)| at <= now);
+        let is_mine = match &rollout.kind {
+            RolloutKind::Rollback { groups, .. } => groups.is_empty() || groups.contains(group.name()),
+            RolloutKind::Release | RolloutKind::Expedite { .. } => false,
+        };
+        rollout.planned.at <= now && !is_over && is_mine
+    };
+    product.rollbacks().rev().map(AsRef::as_ref).filter(concerns).collect()
 }
 
 fn concerns(hold: &Hold, group: &Group, ring: &RingName, facts: &DeviceFacts<'_>) -> bool {

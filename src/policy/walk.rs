@@ -5,8 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Rule;
-use super::view::{Pinned, Rejection, View};
-use crate::model::{Release, Version};
+use super::steps::{Pass, Rejection};
+use super::view::{Pinned, View};
+use crate::model::{Release, Rollout, RolloutKind, Version};
 
 /// Is told of every release that is taken away on the way.
 pub(super) trait Recorder<'a> {
@@ -42,6 +43,8 @@ pub(super) enum Why<'a> {
     Rejected(&'a Release, Rejection<'a>),
     /// The pin, and what is in its way.
     Pinned(Pinned<'a>, Option<PinBlock<'a>>),
+    /// How the release passed where that is not the ordinary way.
+    Passed(&'a Release, Pass<'a>),
     /// The barrier before a release, and what is in the barrier's way.
     Barrier { barrier: &'a Release, before: &'a Release, blocked: Option<Rejection<'a>> },
 }
@@ -53,39 +56,50 @@ pub(super) enum PinBlock<'a> {
     Rejected(Rejection<'a>),
 }
 
-impl Rejection<'_> {
-    pub(super) fn rule(&self) -> Rule {
-        match self {
-            Self::Withdrawn => Rule::Withdrawn,
-            Self::Held(_) => Rule::Hold,
-            Self::Kept => Rule::Keep,
-            Self::Deferred(_) => Rule::Deferral,
-            Self::BelowCurrent => Rule::NeverBelow,
-        }
-    }
-
-    /// When it ends by itself.
-    pub(super) fn ends_at(&self) -> Option<Timestamp> {
-        match self {
-            Self::Held(hold) => hold.ends_at(),
-            Self::Deferred(until) => Some(*until),
-            Self::Withdrawn | Self::Kept | Self::BelowCurrent => None,
-        }
-    }
-}
-
 /// Steps 1 to 12 for a device that has `current`.
 pub(super) fn walk<'a>(view: &View<'a>, current: Option<&Version>, recorder: &mut impl Recorder<'a>) -> Found<'a> {
     // A hold on everything comes before a pin; when it ends, the pin decides.
-    let found = match (view.pin, view.freeze) {
-        (Some(pin), None) => pinned(view, pin, current, recorder),
-        (Some(_), Some(freeze)) => {
+    let over_pin = if view.freeze.is_none() { expedited_over_pin(view, current) } else { None };
+    let found = match (view.pin, view.freeze, over_pin) {
+        (Some(_), None, Some(found)) => found,
+        (Some(pin), None, None) => pinned(view, pin, current, recorder),
+        (Some(_), Some(freeze), _) => {
             let found = highest(view, current, recorder);
             Found { valid_until: earlier(found.valid_until, freeze.ends_at()), ..found }
         }
-        (None, _) => highest(view, current, recorder),
+        (None, ..) => highest(view, current, recorder),
     };
+    let found = Found { valid_until: earlier(found.valid_until, view.pace.closes_at), ..found };
     reroute(view, current, found)
+}
+
+/// Step 7 before step 5: an emergency whose approval names the pinned group.
+fn expedited_over_pin<'a>(view: &View<'a>, current: Option<&Version>) -> Option<Found<'a>> {
+    view.pin?;
+    let rollouts = view.product.rollouts().iter().rev();
+    let names_group = |rollout: &&Arc<Rollout>| match &rollout.kind {
+        RolloutKind::Expedite { pinned_groups, .. } => pinned_groups.contains(view.group.name()),
+        RolloutKind::Release | RolloutKind::Rollback { .. } => false,
+    };
+    rollouts.filter(names_group).find_map(|rollout| {
+        let release = view.product.by_sequence(rollout.sequence)?;
+        let is_open = view.is_candidate(release) && view.gate(release).is_ok() && view.gone_back(release).is_none();
+        if !is_open || current.is_some_and(|current| release.version() < current) {
+            return None;
+        }
+        let by = view.expedited(release)?.ok()?;
+        let valid_until = expiry(by);
+        let why = Why::Passed(release, Pass::Expedited(by));
+        Some(Found { release: Some(release), rule: Rule::Expedite, why, valid_until })
+    })
+}
+
+/// When an emergency is over by itself.
+fn expiry(rollout: &Rollout) -> Option<jiff::Timestamp> {
+    match rollout.kind {
+        RolloutKind::Expedite { expires_at, .. } => Some(expires_at),
+        RolloutKind::Release | RolloutKind::Rollback { .. } => None,
+    }
 }
 
 fn pinned<'a>(
@@ -118,18 +132,17 @@ fn highest<'a>(view: &View<'a>, current: Option<&Version>, recorder: &mut impl R
         if !view.is_candidate(release) {
             continue;
         }
-        let rejection = match judge(view, release, &mut waiting, current) {
-            Ok(()) => {
-                if found.rule == Rule::Fit {
-                    found.rule = Rule::Highest;
-                }
+        let judged = judge(view, release, &mut waiting, current);
+        found.valid_until = earlier(found.valid_until, judged.valid_until);
+        let rejection = match judged.outcome {
+            Ok(pass) => {
+                (found.rule, found.why) = passed(found.rule, found.why, release, pass);
                 found.release = Some(release);
                 return found;
             }
             Err(rejection) => rejection,
         };
         recorder.rejected(release, rejection);
-        found.valid_until = earlier(found.valid_until, rejection.ends_at());
         // The last step that took the top away decides; of several releases it took, the highest is named.
         if rejection.rule() > found.rule {
             found.rule = rejection.rule();
@@ -142,30 +155,80 @@ fn highest<'a>(view: &View<'a>, current: Option<&Version>, recorder: &mut impl R
     found
 }
 
-/// Steps 2, 4, 8 and 12 for one candidate. `waiting` counts down the releases that the device stays behind.
-fn judge<'a>(
-    view: &View<'a>,
-    release: &Release,
-    waiting: &mut u32,
-    current: Option<&Version>,
-) -> Result<(), Rejection<'a>> {
-    view.gate(release)?;
-    if *waiting > 0 {
-        *waiting -= 1;
-        return Err(Rejection::Kept);
+/// The rule that decided when this release came out on top.
+fn passed<'a>(rule: Rule, why: Why<'a>, release: &'a Release, pass: Pass<'a>) -> (Rule, Why<'a>) {
+    match pass {
+        Pass::Plain if rule == Rule::Fit => (Rule::Highest, Why::Plain),
+        Pass::Plain => (rule, why),
+        Pass::Expedited(_) => (Rule::Expedite, Why::Passed(release, pass)),
+        Pass::GoneBackTo(_) => (Rule::Rollback, Why::Passed(release, pass)),
+        Pass::Stale => (Rule::Staleness, Why::Passed(release, pass)),
     }
-    if let Some(until) = view.deferred_until(release) {
-        return Err(Rejection::Deferred(until));
+}
+
+/// What the steps say of one release.
+struct Judged<'a> {
+    outcome: Result<Pass<'a>, Rejection<'a>>,
+    /// When they may say something else.
+    valid_until: Option<Timestamp>,
+}
+
+impl<'a> Judged<'a> {
+    fn pass(pass: Pass<'a>, valid_until: Option<Timestamp>) -> Self {
+        Self { outcome: Ok(pass), valid_until }
     }
-    match current {
-        Some(current) if release.version() < current => Err(Rejection::BelowCurrent),
-        _ => Ok(()),
+
+    fn reject(rejection: Rejection<'a>) -> Self {
+        Self { outcome: Err(rejection), valid_until: rejection.ends_at() }
+    }
+}
+
+/// Steps 2 to 12 for one candidate. `waiting` counts down the releases that the device stays behind.
+fn judge<'a>(view: &View<'a>, release: &Release, waiting: &mut u32, current: Option<&Version>) -> Judged<'a> {
+    if let Err(rejection) = view.gate(release) {
+        return Judged::reject(rejection);
+    }
+    if let Some(rollback) = view.gone_back(release) {
+        return Judged::reject(Rejection::GoneBack(rollback));
+    }
+    let below = current.filter(|current| release.version() < current);
+    match below.and_then(|current| view.way_down(release, current)) {
+        Some(Ok(rollback)) => return Judged::pass(Pass::GoneBackTo(rollback), None),
+        Some(Err(rejection)) => return Judged::reject(rejection),
+        None => {}
+    }
+    let paced = view.pace(release, waiting, current);
+    let judged = match paced {
+        Ok(()) => Judged::pass(Pass::Plain, None),
+        Err(rejection) => around(view, release, rejection),
+    };
+    match judged.outcome {
+        Ok(_) if below.is_some() => Judged { outcome: Err(Rejection::BelowCurrent), ..judged },
+        _ => judged,
+    }
+}
+
+/// What may take a release past steps 8 to 11 that rejected it: an emergency, or staleness.
+fn around<'a>(view: &View<'a>, release: &Release, rejection: Rejection<'a>) -> Judged<'a> {
+    let back = rejection.ends_at();
+    let expedited = view.expedited(release);
+    if let Some(Ok(rollout)) = expedited {
+        return Judged::pass(Pass::Expedited(rollout), earlier(back, expiry(rollout)));
+    }
+    let back = earlier(back, expedited.and_then(|open| open.err().flatten()));
+    // What only delays, delays the stale ones, too.
+    let is_delay = matches!(rejection, Rejection::Closed(_) | Rejection::Rated(_));
+    match view.relaxed_from(release).filter(|_| !is_delay) {
+        Some(from) if from <= view.now => Judged::pass(Pass::Stale, back),
+        from => Judged { outcome: Err(rejection), valid_until: earlier(back, from) },
     }
 }
 
 /// Whether the outcome is certain: all else is below the device, or everything is held.
 fn nothing_can_follow(view: &View<'_>, release: &Release, rule: Rule, current: Option<&Version>) -> bool {
     match rule {
+        // A rollback may lead below.
+        Rule::NeverBelow if !view.rollbacks.is_empty() => false,
         Rule::NeverBelow => view
             .product
             .highest_version_up_to(release.sequence - 1)
@@ -197,9 +260,16 @@ fn barrier_block<'a>(view: &View<'a>, barrier: &Release, release: &Release) -> O
     if view.pin.is_some() {
         return None;
     }
-    // A later sequence than the release that was found: the walk has passed it, so it is deferred or kept.
+    // A later sequence than the release that was found: the walk has passed it, so it waits or is kept.
     let kept = (barrier.sequence > release.sequence).then_some(Rejection::Kept);
-    view.deferred_until(barrier).map(Rejection::Deferred).or(kept)
+    view.pace_but_keep(barrier, None).err().or(kept)
+}
+
+impl<'a> View<'a> {
+    /// Whether a barrier would be served on the way to `to`.
+    pub(super) fn is_way_to(&self, barrier: &Release, to: &Release) -> bool {
+        barrier_block(self, barrier, to).is_none()
+    }
 }
 
 /// The earlier of two moments that may not come.

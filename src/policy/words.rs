@@ -1,8 +1,11 @@
 //! Reasons in words.
 
-use super::view::{Pinned, Rejection, View};
+use super::rollout::Exposure;
+use super::steps::{Pass, Rejection};
+use super::view::{Pinned, View};
 use super::walk::{Found, PinBlock, Why};
-use crate::model::{Hold, HoldScope, Release, Version};
+use crate::model::{Hold, HoldScope, Release, Rollout, RolloutChange, Version};
+use jiff::Timestamp;
 
 /// Why the walk ended where it did, as one sentence.
 pub(super) fn reason(view: &View<'_>, current: Option<&Version>, found: &Found<'_>) -> String {
@@ -19,6 +22,7 @@ pub(super) fn reason(view: &View<'_>, current: Option<&Version>, found: &Found<'
                 None => format!("no release is left: {because}"),
             }
         }
+        Why::Passed(release, pass) => passed(view, current, release, *pass),
         Why::Pinned(pin, block) => pinned(view, *pin, block.as_ref()),
         Why::Barrier { barrier, before, blocked } => {
             let must = format!("{} must be installed before {}", barrier.version(), before.version());
@@ -66,11 +70,86 @@ pub(super) fn because(
         Rejection::Deferred(until) => {
             format!("{version} is deferred until {until} ({} after publication)", view.defer)
         }
+        Rejection::Halted(rollout) => halted(version, rollout, view.now),
+        Rejection::Frozen(freeze) => {
+            let product = &view.product.product().name;
+            format!("{product} is frozen ({}), and {version} had not completed its rollout", freeze.reason)
+        }
+        Rejection::GoneBack(rollback) => format!("{version} is gone back from by rollback {}", rollback.id),
+        Rejection::RollbackWaits(rollback, until) => {
+            let until = from(*until);
+            format!("the way back to {version} (rollback {}) is not open to this device yet{until}", rollback.id)
+        }
+        Rejection::NotAtTick(until) => {
+            let until = from(*until);
+            format!(
+                "{version} was not eligible at the last tick of group {group}'s cadence, {}{until}",
+                view.pace.chosen_at
+            )
+        }
+        Rejection::Waiting(rollout, until) => waiting(view, version, rollout, *until),
+        Rejection::Closed(until) => {
+            let until = from(*until);
+            format!("{version} waits for the next maintenance window of group {group}{until}")
+        }
+        Rejection::Rated(until) => {
+            let rate = view.pace.rate.map(ToString::to_string).unwrap_or_default();
+            format!("{version} waits until {until}: group {group} changes {rate}")
+        }
         Rejection::BelowCurrent => match current {
             Some(current) => format!("{version} is below the device's {current}"),
             None => format!("{version} is below what the device has"),
         },
     }
+}
+
+/// How a release passed that the ordinary steps would not have let pass.
+fn passed(view: &View<'_>, current: Option<&Version>, release: &Release, pass: Pass<'_>) -> String {
+    let version = release.version();
+    match pass {
+        Pass::Plain => format!("{version} is the highest release for group {}", view.group.name()),
+        Pass::Expedited(rollout) => format!("{version} is expedited (rollout {})", rollout.id),
+        Pass::GoneBackTo(rollback) => {
+            let had = current.map_or_else(String::new, |current| format!(" from {current}"));
+            format!("rollback {} goes back{had} to {version}", rollback.id)
+        }
+        Pass::Stale => {
+            format!(
+                "{version} is baked for longer than group {} may stay stale, so nothing holds it back",
+                view.group.name()
+            )
+        }
+    }
+}
+
+fn halted(version: &Version, rollout: &Rollout, now: Timestamp) -> String {
+    let mut steps = rollout.steps().iter().rev().filter(|step| step.at <= now);
+    let why = steps.find_map(|step| match &step.change {
+        RolloutChange::Halted { reason, .. } => Some(format!("{version} is halted: {reason} (rollout {})", rollout.id)),
+        RolloutChange::RolledBack { by } => Some(format!("{version} is gone back from by rollback {by}")),
+        _ => None,
+    });
+    why.unwrap_or_else(|| format!("{version} is halted (rollout {})", rollout.id))
+}
+
+fn waiting(view: &View<'_>, version: &Version, rollout: &Rollout, until: Option<Timestamp>) -> String {
+    let (ring, id) = (view.ring, rollout.id);
+    let Some(index) = rollout.ring_index(ring) else {
+        return format!("{version} has not completed rollout {id}, whose plan has no ring {ring}");
+    };
+    match Exposure::new(view.product, rollout, index).wave(view.now) {
+        None => format!("{version} has not reached ring {ring} yet (rollout {id})"),
+        Some((wave, _)) => {
+            let share = rollout.plan.rings[index].waves[wave].share;
+            let until = from(until);
+            format!("{version} is open to {share} of ring {ring}, and this device comes later{until} (rollout {id})")
+        }
+    }
+}
+
+/// From when on something is open, if that is known.
+fn from(until: Option<Timestamp>) -> String {
+    until.map_or_else(String::new, |until| format!(" (from {until})"))
 }
 
 fn held(version: &Version, hold: &Hold) -> String {

@@ -1,12 +1,13 @@
 //! The steps of a rollout, as the journal has them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{MetricName, RolloutId};
-use crate::model::{Actor, Reason, RingName};
+use crate::model::{Actor, GroupName, Reason, RingName};
 
 /// What was known of a ring when its gate spoke: numbers of devices, each counted once.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -88,6 +89,9 @@ pub enum RolloutChange {
         wave: u32,
         /// How many devices of the inventory are in the ring.
         devices: u64,
+        /// How many are in each of its groups that has a rate.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        rated: BTreeMap<GroupName, u64>,
     },
     /// A wave's gate passed, or a person promoted it.
     WavePassed {

@@ -1,10 +1,12 @@
 //! A rollout with its steps, and the times that decisions look up.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Plan, RolloutChange, RolloutId, RolloutKind, RolloutStep};
-use crate::model::{ProductName, Reason, ReleaseId, RingName, Stamp};
+use crate::model::{GroupName, ProductName, Reason, ReleaseId, RingName, Stamp};
 
 /// One release moving through the rings under a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,12 +50,14 @@ pub enum End {
 }
 
 /// A wave that opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
     /// When.
     pub at: Timestamp,
     /// How many devices of the inventory were in the ring.
     pub devices: u64,
+    /// How many were in each of its groups that has a rate.
+    pub rated: BTreeMap<GroupName, u64>,
 }
 
 /// What has happened in one ring.
@@ -190,7 +194,9 @@ impl Rollout {
                 }
             }
             RolloutChange::RingPassedOver { ring } => self.ring_mut(ring)?.passed_over_at = Some(at),
-            RolloutChange::WaveOpened { ring, wave, devices } => self.open(ring, *wave, at, *devices)?,
+            RolloutChange::WaveOpened { ring, wave, devices, rated } => {
+                self.open(ring, *wave, Opening { at, devices: *devices, rated: rated.clone() })?;
+            }
             RolloutChange::WavePassed { ring, wave, .. } => self.pass(ring, *wave, at)?,
             RolloutChange::Paused { .. } => self.stop(at, false)?,
             RolloutChange::Halted { .. } => self.stop(at, true)?,
@@ -213,13 +219,13 @@ impl Rollout {
         Ok(&mut self.rings[index])
     }
 
-    fn open(&mut self, ring: &RingName, wave: u32, at: Timestamp, devices: u64) -> Result<(), String> {
+    fn open(&mut self, ring: &RingName, wave: u32, opening: Opening) -> Result<(), String> {
         let waves = self.plan.ring(ring).map_or(0, |index| self.plan.rings[index].waves.len());
         let history = self.ring_mut(ring)?;
         if history.opened.len() != wave as usize || wave as usize >= waves {
             return Err(format!("wave {wave} of ring {ring} does not open after {} waves", history.opened.len()));
         }
-        history.opened.push(Opening { at, devices });
+        history.opened.push(opening);
         Ok(())
     }
 

@@ -32,7 +32,7 @@ fn push(rollout: &mut Rollout, second: i64, by: &str, change: RolloutChange) -> 
 }
 
 fn open(ring: &str, wave: u32) -> RolloutChange {
-    RolloutChange::WaveOpened { ring: ring.parse().unwrap(), wave, devices: 10 }
+    RolloutChange::WaveOpened { ring: ring.parse().unwrap(), wave, devices: 10, rated: Default::default() }
 }
 
 fn pass(ring: &str, wave: u32) -> RolloutChange {

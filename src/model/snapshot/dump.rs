@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{ProductReleases, Snapshot, SnapshotParts};
-use crate::model::AppliedPolicy;
+use crate::model::{AppliedPolicy, Freeze, ProductName, Rollout};
 
 /// Everything that the snapshot would answer, through its public methods.
 pub(crate) fn dump(snapshot: &Snapshot) -> Value {
@@ -64,6 +64,12 @@ fn product(releases: &ProductReleases) -> Value {
         "barriers": releases.barriers().map(|release| release.sequence).collect::<Vec<_>>(),
         "holds": releases.holds(),
         "pins": releases.pins(),
+        "rollouts": releases.rollouts().iter().map(|rollout| {
+            let of_release: Vec<_> = releases.rollouts_of(rollout.sequence).map(|known| known.id).collect();
+            (rollout, releases.rollout(rollout.id).is_some(), of_release)
+        }).collect::<Vec<_>>(),
+        "rollbacks": releases.rollbacks().map(|rollout| rollout.id).collect::<Vec<_>>(),
+        "freezes": releases.freezes(),
         "changes": moments(|at| releases.next_change_after(at)),
     })
 }
@@ -87,7 +93,21 @@ pub(crate) fn parts(snapshot: &Snapshot) -> SnapshotParts {
         policies: snapshot.policies().iter().map(policy).collect(),
         holds: snapshot.holds().map(|hold| (**hold).clone()).collect(),
         pins: snapshot.pins().map(|pin| (**pin).clone()).collect(),
+        rollouts: rollouts(snapshot),
+        freezes: snapshot.products().flat_map(|product| freezes(product)).collect(),
         devices: snapshot.devices().map(|(id, history)| (id.clone(), history.clone())).collect(),
         tokens: snapshot.tokens().map(|token| (**token).clone()).collect(),
     }
+}
+
+/// All rollouts in order of id, as an index would give them.
+fn rollouts(snapshot: &Snapshot) -> Vec<Rollout> {
+    let all = snapshot.products().flat_map(|product| product.rollouts());
+    let mut rollouts: Vec<Rollout> = all.map(|rollout| (**rollout).clone()).collect();
+    rollouts.sort_by_key(|rollout| rollout.id);
+    rollouts
+}
+
+fn freezes(product: &ProductReleases) -> impl Iterator<Item = (ProductName, Freeze)> {
+    product.freezes().iter().map(|freeze| (product.product().name.clone(), (**freeze).clone()))
 }

@@ -5,8 +5,9 @@ use proptest::prelude::*;
 
 use super::Snapshot;
 use crate::model::{
-    ApprovalRule, Artifact, Blake3Digest, Class, Device, Event, HoldScope, Platform, ProductName, Release,
-    ReleaseManifest, Role, Sha256Digest, TokenScope,
+    Actor, ApprovalRule, Artifact, BasisPoints, Blake3Digest, Class, Device, Event, Evidence, HaltCause, HoldScope,
+    Plan, Platform, ProductName, Promote, Release, ReleaseManifest, RingPlan, Role, Rollout, RolloutChange,
+    RolloutKind, RolloutStep, Sha256Digest, Span, TokenScope, Wave,
 };
 
 /// A change to be made; the numbers choose among what there is.
@@ -19,7 +20,7 @@ pub(crate) struct Change {
 }
 
 /// Kinds of changes: one for each kind of event.
-const KINDS: u8 = 14;
+const KINDS: u8 = 18;
 
 /// Up to `max` changes, in an order that gives most of them something to work on.
 pub(crate) fn changes(max: usize) -> impl Strategy<Value = Vec<Change>> {
@@ -56,6 +57,10 @@ impl Change {
                 .filter(|token| token.revoked.is_none())
                 .map(|token| Event::TokenRevoked { token: token.id }),
             (_, None) => add_product(snapshot, first),
+            (14, Some(product)) => plan_rollout(snapshot, &product, second, third, now),
+            (15, Some(product)) => change_rollout(snapshot, &product, second, third),
+            (16, Some(product)) => freeze(snapshot, product, true),
+            (17, Some(product)) => freeze(snapshot, product, false),
             (1, Some(product)) => return add_release(snapshot, &product, second, third),
             (5, Some(product)) => Some(hold(product, second, third, now)),
             (7, Some(product)) => Some(Event::PinAdded {
@@ -115,6 +120,69 @@ fn change_release(snapshot: &Snapshot, product: &ProductName, kind: u8, second: 
         4 if release.withdrawn.is_none() => {
             Some(Event::ReleaseWithdrawn { product, release: id, reason: parse("\"bad\" \\ worse") })
         }
+        _ => None,
+    }
+}
+
+fn plan_rollout(snapshot: &Snapshot, product: &ProductName, second: u8, third: u8, now: Timestamp) -> Option<Event> {
+    let release = nth(snapshot.product(product)?.releases().iter(), second)?;
+    let wave = |share| Wave { share: BasisPoints::new(share), over: Span::NONE, bake: Span::from_secs(60) };
+    let ring = |name| RingPlan {
+        ring: parse(name),
+        waves: vec![wave(2_500), wave(10_000)],
+        gate: None,
+        promote: Promote::Automatic,
+    };
+    let plan = Plan { rings: vec![ring("r"), ring("s")], ..Plan::default() };
+    let rollout = match third % 3 {
+        0 => RolloutKind::Release,
+        1 => RolloutKind::Rollback {
+            from: release.sequence + 1,
+            groups: Default::default(),
+            devices: 7,
+            automatic: true,
+        },
+        _ => RolloutKind::Expedite {
+            criteria: parse("an attack is under way"),
+            pinned_groups: Default::default(),
+            approvers: ["ada".to_owned(), "bo".to_owned()].into(),
+            approvals_needed: 2,
+            expires_at: now + SignedDuration::from_hours(1),
+        },
+    };
+    let (product, salt) = (product.clone(), format!("salt-{}", third % 2));
+    Some(Event::RolloutPlanned { product, release: release.id, rollout, plan, salt, reason: None })
+}
+
+/// A step that fits one of the product's rollouts.
+fn change_rollout(snapshot: &Snapshot, product: &ProductName, second: u8, third: u8) -> Option<Event> {
+    let rollout = nth(snapshot.product(product)?.rollouts().iter(), second)?;
+    let reason = || parse("because");
+    let ring = parse(["r", "s"][usize::from(second % 2)]);
+    let history = &rollout.rings()[rollout.plan.ring(&ring)?];
+    let (opened, passed) = (history.opened.len() as u32, history.passed.len() as u32);
+    let evidence = Evidence { offered: u64::from(third), ..Evidence::default() };
+    let change = match third % 9 {
+        0 => RolloutChange::Started,
+        1 | 2 => RolloutChange::WaveOpened { ring, wave: opened, devices: 3, rated: Default::default() },
+        3 => RolloutChange::WavePassed { ring, wave: passed, evidence },
+        4 => RolloutChange::Paused { reason: reason() },
+        5 => RolloutChange::Halted { cause: HaltCause::Failures, reason: reason(), evidence },
+        6 => RolloutChange::Resumed { reason: reason() },
+        7 => RolloutChange::Completed,
+        _ => RolloutChange::Superseded { by: rollout.id + 1 },
+    };
+    let step = RolloutStep { seq: 0, at: snapshot.time()?, by: Actor::system(), change: change.clone() };
+    let fits = Rollout::clone(rollout).push(step).is_ok();
+    fits.then(|| Event::RolloutChanged { product: product.clone(), rollout: rollout.id, change })
+}
+
+fn freeze(snapshot: &Snapshot, product: ProductName, begins: bool) -> Option<Event> {
+    let is_frozen = snapshot.product(&product)?.freezes().iter().any(|freeze| freeze.reset.is_none());
+    let reason = parse("three halts");
+    match (begins, is_frozen) {
+        (true, false) => Some(Event::ProductFrozen { product, reason }),
+        (false, true) => Some(Event::ProductReset { product, reason }),
         _ => None,
     }
 }

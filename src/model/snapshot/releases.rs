@@ -6,7 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::model::{
-    Blake3Digest, Freeze, Hold, Pin, Product, Release, ReleaseId, Rollout, RolloutId, Sha256Digest, Version,
+    Blake3Digest, Freeze, Hold, Pin, Product, Release, ReleaseId, Rollout, RolloutId, RolloutKind, Sha256Digest,
+    Version,
 };
 
 /// A product, its releases in order of sequence, and the holds and pins that concern it.
@@ -29,6 +30,8 @@ pub struct ProductReleases {
     rollouts: Vec<Arc<Rollout>>,
     /// At index `n - 1` the places in `rollouts` of those that are for the release with sequence `n`.
     rollouts_by_sequence: Vec<Vec<usize>>,
+    /// The places in `rollouts` of rollbacks.
+    rollbacks: Vec<usize>,
     freezes: Vec<Arc<Freeze>>,
     /// Sorted times at which something that a decision looks at changed or will change.
     changes: Vec<Timestamp>,
@@ -50,6 +53,7 @@ impl ProductReleases {
             pins: Vec::new(),
             rollouts: Vec::new(),
             rollouts_by_sequence: Vec::new(),
+            rollbacks: Vec::new(),
             freezes: Vec::new(),
             changes: Vec::new(),
         }
@@ -129,6 +133,11 @@ impl ProductReleases {
         let index = usize::try_from(sequence).ok().and_then(|sequence| sequence.checked_sub(1));
         let places = index.and_then(|index| self.rollouts_by_sequence.get(index));
         places.into_iter().flatten().map(|place| &self.rollouts[*place])
+    }
+
+    /// The rollbacks ever planned for it, oldest first.
+    pub fn rollbacks(&self) -> impl DoubleEndedIterator<Item = &Arc<Rollout>> {
+        self.rollbacks.iter().map(|place| &self.rollouts[*place])
     }
 
     /// The freezes there ever were, oldest first.
@@ -211,6 +220,9 @@ impl ProductReleases {
                 self.rollouts_by_sequence.resize(self.releases.len(), Vec::new());
             }
             self.rollouts_by_sequence[index].push(self.rollouts.len());
+            if matches!(rollout.kind, RolloutKind::Rollback { .. }) {
+                self.rollbacks.push(self.rollouts.len());
+            }
             self.rollouts.push(rollout);
             return;
         };
