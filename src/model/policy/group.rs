@@ -104,7 +104,8 @@ impl Group {
 
     /// Whether any product has a rate of its own or its class's.
     pub fn has_rate(&self) -> bool {
-        let by_class = [Class::Intelligence, Class::Platform].iter().any(|class| self.timing.rate.for_class(*class).is_some());
+        let by_class =
+            [Class::Intelligence, Class::Platform].iter().any(|class| self.timing.rate.for_class(*class).is_some());
         by_class || !self.timing.rate.products().is_empty()
     }
 
