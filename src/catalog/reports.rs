@@ -175,19 +175,17 @@ impl Reports {
     /// Puts a queued report into the index; once that has failed, only into memory, so that the index has no gap.
     fn index_or_remember(&self, unindexed: &mut Unindexed, position: u64, report: &Report, key: Vec<u8>) {
         if !unindexed.is_behind {
-            let indexed = self
-                .index(position, report)
-                .and_then(|()| encode(&position))
-                .and_then(|encoded| Ok(self.tree.insert(POSITION_KEY, encoded)?));
-            let Err(error) = indexed else { return };
+            let Err(error) = self.index(position, report) else { return };
             unindexed.is_behind = true;
             tracing::error!(%error, "reports cannot be indexed; they are taken all the same, and the next start indexes them");
         }
         unindexed.positions.insert(key, position);
     }
 
+    /// Puts a report into the index, together with the position that this brings it to.
     fn index(&self, position: u64, report: &Report) -> Result<(), CatalogError> {
         let mut batch = sled::Batch::default();
+        batch.insert(POSITION_KEY, encode(&position)?);
         batch.insert(id_key(report), encode(&Seen { position, received_at: report.received_at })?);
         let confirms = matches!(
             report.event,
