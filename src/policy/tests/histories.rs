@@ -4,7 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use crate::model::testing::TestJournal;
-use crate::model::{Class, Event, HoldScope, ProductName, Version};
+use crate::model::{
+    Actor, BasisPoints, Class, Event, Evidence, HaltCause, HoldScope, Plan, ProductName, Promote, ReleaseId, RingPlan,
+    Rollout, RolloutChange, RolloutKind, RolloutStep, Span, Version, Wave,
+};
 
 /// Every event and every end lies on a whole hour from here.
 pub(super) const START: i64 = 1_700_000_000;
@@ -28,6 +31,12 @@ pub(super) enum Step {
     /// Tagged or not, platform or not; or removed.
     Device(bool, Option<&'static str>),
     Remove,
+    /// Plans a rollout of the n-th release: its kind, its salt.
+    Plan(u8, u8, u8),
+    /// A step of the n-th rollout.
+    Roll(u8, u8),
+    /// Freezes the product, or resets it.
+    Freeze,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -47,12 +56,15 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(k, d, p, s, r)| Step::Policy(k, d, p, s, r)),
         1 => (any::<bool>(), prop_oneof![Just(None), Just(Some("x")), Just(Some("y"))]).prop_map(|(t, p)| Step::Device(t, p)),
         1 => Just(Step::Remove),
+        5 => (any::<u8>(), 0u8..6, 0u8..4).prop_map(|(n, k, s)| Step::Plan(n, k, s)),
+        9 => (any::<u8>(), 0u8..14).prop_map(|(n, c)| Step::Roll(n, c)),
+        1 => Just(Step::Freeze),
     ]
 }
 
 /// A history that starts with a product and a policy, so that most of it says something.
 pub(super) fn history() -> impl Strategy<Value = Vec<Step>> {
-    proptest::collection::vec(step(), 1..24)
+    proptest::collection::vec(step(), 1..32)
 }
 
 pub(super) fn product() -> ProductName {
@@ -147,6 +159,25 @@ fn take(journal: &mut TestJournal, step: &Step) {
             let platform = platform.map(|name| format!(r#","platform":"{name}""#)).unwrap_or_default();
             journal.devices(&[&format!(r#"{{"id":"d","tags":[{tags}]{platform}}}"#)]);
         }
+        Step::Plan(n, kind, salt) => {
+            let release = nth(n).map(|release| (release.id, release.sequence));
+            if let Some(event) = release.and_then(|release| plan(journal, release, kind, salt)) {
+                journal.push(event);
+            }
+        }
+        Step::Roll(n, change) => {
+            if let Some(event) = roll(journal, n, change) {
+                journal.push(event);
+            }
+        }
+        Step::Freeze => {
+            let is_frozen = known.freezes().iter().any(|freeze| freeze.reset.is_none());
+            let (product, reason) = (product(), reason());
+            journal.push(match is_frozen {
+                true => Event::ProductReset { product, reason },
+                false => Event::ProductFrozen { product, reason },
+            });
+        }
         Step::Remove => {
             journal.push(Event::DevicesRemoved { devices: vec!["d".parse().unwrap()] });
         }
@@ -172,4 +203,62 @@ pub(super) fn moments(journal: &TestJournal) -> Vec<Timestamp> {
         moment += SignedDuration::from_mins(30);
     }
     moments
+}
+
+/// A rollout of two rings with waves that grow over hours.
+fn plan(journal: &TestJournal, (release, sequence): (ReleaseId, u64), kind: u8, salt: u8) -> Option<Event> {
+    let wave = |share, hours: u64| Wave {
+        share: BasisPoints::new(share),
+        over: Span::from_secs(hours * 3_600),
+        bake: Span::NONE,
+    };
+    let ring = |name: &str| RingPlan {
+        ring: name.parse().unwrap(),
+        waves: vec![wave(3_000, 0), wave(6_000, 2), wave(10_000, 3)],
+        gate: None,
+        promote: Promote::Automatic,
+    };
+    let plan = Plan { rings: vec![ring("r"), ring("s")], ..Plan::default() };
+    let group = |name: &str| std::iter::once(name.parse().unwrap()).collect();
+    let rollout = match kind {
+        0..=2 => RolloutKind::Release,
+        3 => RolloutKind::Expedite {
+            criteria: "an attack".parse().unwrap(),
+            pinned_groups: if salt == 0 { group("a") } else { Default::default() },
+            approvers: Default::default(),
+            approvals_needed: 2,
+            expires_at: journal.now() + SignedDuration::from_hours(4),
+        },
+        _ => RolloutKind::Rollback {
+            from: sequence + u64::from(salt),
+            groups: if kind == 4 { Default::default() } else { group("a") },
+            devices: 1,
+            automatic: false,
+        },
+    };
+    let salt = format!("salt {salt}");
+    Some(Event::RolloutPlanned { product: product(), release, rollout, plan, salt, reason: None })
+}
+
+/// A step of a rollout, if it fits.
+fn roll(journal: &TestJournal, n: u8, change: u8) -> Option<Event> {
+    let known = journal.snapshot().product(&product())?;
+    let rollout = known.rollouts().get(usize::from(n) % known.rollouts().len().max(1))?;
+    let index = usize::from(n) % 2;
+    let ring = rollout.plan.rings[index].ring.clone();
+    let wave = rollout.rings()[index].opened.len() as u32;
+    let reason = || "because".parse().unwrap();
+    let evidence = Evidence::default();
+    let change = match change {
+        0..=6 => RolloutChange::WaveOpened { ring, wave, devices: 9, rated: Default::default() },
+        7 => RolloutChange::Completed,
+        8 => RolloutChange::Paused { reason: reason() },
+        9 => RolloutChange::Halted { cause: HaltCause::Person, reason: reason(), evidence },
+        10 | 11 => RolloutChange::Resumed { reason: reason() },
+        12 => RolloutChange::Superseded { by: rollout.id + 1 },
+        _ => RolloutChange::RolledBack { by: rollout.id + 1 },
+    };
+    let step = RolloutStep { seq: 0, at: journal.now(), by: Actor::system(), change: change.clone() };
+    let fits = Rollout::clone(rollout).push(step).is_ok();
+    fits.then(|| Event::RolloutChanged { product: product(), rollout: rollout.id, change })
 }
