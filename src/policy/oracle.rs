@@ -47,7 +47,7 @@ pub(super) fn oracle(
     };
     let is_safe = safe.iter().any(|known| known.id == barrier.id);
     let is_pinned = case.pin().is_some() && !case.is_held(None, now);
-    let is_paced = barrier.sequence < release.sequence && case.paced_rule(barrier, now).is_none();
+    let is_paced = barrier.sequence < release.sequence && case.paced_rule(barrier, None, now).is_none();
     let is_served = is_safe && (is_pinned || is_paced);
     (is_served.then(|| barrier.version().clone()), Rule::Barrier)
 }
@@ -137,8 +137,12 @@ impl<'a> Case<'a> {
                     Some(true) => return (Some(release.clone()), Rule::Rollback),
                     Some(false) => label = Some(Rule::Rollback),
                     None => {
-                        label = (kept > 0).then_some(Rule::Keep).or(self.paced_rule(release, now));
-                        kept = kept.saturating_sub(1);
+                        if release.published_at.unwrap() > self.tick(now) {
+                            label = Some(Rule::Cadence);
+                        } else {
+                            label = (kept > 0).then_some(Rule::Keep).or(self.paced_rule(release, current, now));
+                            kept = kept.saturating_sub(1);
+                        }
                         let is_expedited = label.is_some() && self.is_expedited(release, now);
                         if is_expedited && below.is_none() {
                             return (Some(release.clone()), Rule::Expedite);
@@ -182,14 +186,40 @@ impl<'a> Case<'a> {
         self.is_held(Some(release.version()), now).then_some(Rule::Hold)
     }
 
+    /// Steps 8 to 11, but for the count of releases.
+    fn paced_rule(&self, release: &Release, current: Option<&Version>, now: Timestamp) -> Option<Rule> {
+        let rule = self.eligible_rule(release, now);
+        let is_had = current == Some(release.version());
+        rule.or(self.eligible_rule(release, self.tick(now)).map(|_| Rule::Cadence))
+            .or((!is_had && self.is_closed(now)).then_some(Rule::Window))
+    }
+
+    /// The last tick of the group's cadence; every three hours of the day, where it has one.
+    fn tick(&self, now: Timestamp) -> Timestamp {
+        match self.group.cadence(self.product, self.class()) {
+            None => now,
+            Some(_) => Timestamp::from_second(now.as_second() - now.as_second().rem_euclid(10_800)).unwrap(),
+        }
+    }
+
+    /// Whether it is not between two and five o'clock, for a group with a window.
+    fn is_closed(&self, now: Timestamp) -> bool {
+        let hour = now.as_second().rem_euclid(86_400) / 3_600;
+        self.group.windows().is_some() && !(2..5).contains(&hour)
+    }
+
     /// Steps 8 and 10, but for the count of releases.
-    fn paced_rule(&self, release: &Release, now: Timestamp) -> Option<Rule> {
+    fn eligible_rule(&self, release: &Release, now: Timestamp) -> Option<Rule> {
+        if release.published_at.unwrap() > now {
+            return Some(Rule::Cadence);
+        }
         let defer = self.group.defer(self.product, self.class());
         if defer.ends_at(release.published_at.unwrap()) > now {
             return Some(Rule::Deferral);
         }
         let rollouts = self.rollouts(release);
-        let mut ordinary = rollouts.iter().filter(|rollout| rollout.kind == RolloutKind::Release).peekable();
+        let ordinary = rollouts.iter().filter(|rollout| rollout.kind == RolloutKind::Release);
+        let mut ordinary = ordinary.filter(|rollout| rollout.planned.at <= now).peekable();
         let is_open = ordinary.peek().is_none() || ordinary.any(|rollout| self.is_open(rollout, now));
         (!is_open).then_some(Rule::Ring)
     }
@@ -251,7 +281,7 @@ impl<'a> Case<'a> {
     /// Whether the device's bucket is below the share, drawn minute by minute.
     fn is_open(&self, rollout: &Rollout, now: Timestamp) -> bool {
         let is_rollback = matches!(rollout.kind, RolloutKind::Rollback { .. });
-        if times(rollout, |change| matches!(change, RolloutChange::Completed)).next().is_some() {
+        if times(rollout, |change| matches!(change, RolloutChange::Completed)).any(|at| at <= now) {
             return true;
         }
         let ring = if is_rollback { &rollout.plan.rings[0].ring } else { self.group.ring(self.class()) };

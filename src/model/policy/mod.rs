@@ -3,22 +3,23 @@
 //! What this module deliberately does not do: decide. That is the `policy` room's. It knows no key that nothing
 //! enforces: an unknown key is an error, because a rule that is read and then ignored is worse than none.
 
-mod calendar_stub;
+mod calendar;
 mod error;
 mod glob;
 mod group;
 mod node;
 mod plans;
-pub use calendar_stub::*;
 mod predicate;
 mod read;
 mod schema;
 mod scoped;
 mod sentences;
+mod staleness;
 #[cfg(test)]
 mod tests;
 
 use super::{ApprovalRule, Class, GroupName, RingName, Span};
+pub use calendar::{Cadence, CalendarError, Rate, Window, Windows};
 pub use error::{Finding, PolicyError};
 pub use glob::{Glob, GlobError};
 pub use group::Group;
@@ -26,6 +27,7 @@ pub use plans::{Breaker, ClassPlan, EmergencyPlan};
 pub use predicate::{DeviceFacts, Predicate, PredicateError};
 pub use schema::policy_schema;
 pub use scoped::Scoped;
+pub use staleness::{Staleness, StalenessError};
 
 /// The name of the group that takes every request without a proven identity.
 pub const UNIDENTIFIED: &str = "unidentified";
@@ -98,6 +100,17 @@ impl Policy {
     /// How releases of this class are rolled out; `None`: everyone sees them from their publication on.
     pub fn plan(&self, class: Class) -> Option<&ClassPlan> {
         self.plans[class as usize].as_ref()
+    }
+
+    /// The groups that sit in a ring for a class, in order of precedence.
+    pub fn groups_in_ring(&self, ring: &RingName, class: Class) -> impl Iterator<Item = &Group> {
+        self.groups.iter().filter(move |group| group.ring(class) == ring)
+    }
+
+    /// The rings that some group sits in for a class, in order of exposure.
+    pub fn rings_of(&self, class: Class) -> impl Iterator<Item = &RingName> {
+        let names = self.rings.iter().map(Ring::name);
+        names.filter(move |ring| self.groups_in_ring(ring, class).next().is_some())
     }
 
     /// The one group of a request: the first whose predicate matches or, for a request without identity, the group

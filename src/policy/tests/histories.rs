@@ -26,8 +26,8 @@ pub(super) enum Step {
     Lift(u8),
     Pin(&'static str, u8),
     Unpin(u8),
-    /// keep, deferral in hours, text pin (0: none), sees the product, ring of group a.
-    Policy(u8, u8, u8, bool, &'static str),
+    /// keep, deferral in hours, text pin (0: none), sees the product, ring and calendar of group a.
+    Policy(u8, u8, u8, bool, (&'static str, &'static str)),
     /// Tagged or not, platform or not; or removed.
     Device(bool, Option<&'static str>),
     Remove,
@@ -39,10 +39,19 @@ pub(super) enum Step {
     Freeze,
 }
 
+/// What a group may say of its pace; the oracle knows these by heart.
+const CALENDARS: [&str; 4] = [
+    "",
+    "cadence = \"every 3h from 2023-01-01T00:00 UTC\"\n",
+    "window = [\"daily 02:00-05:00 UTC\"]\n",
+    "cadence = \"every 3h from 2023-01-01T00:00 UTC\"\nwindow = [\"daily 02:00-05:00 UTC\"]\n",
+];
+
 fn step() -> impl Strategy<Value = Step> {
     let platform = prop_oneof![Just("any"), Just("x"), Just("y")];
     let group = prop_oneof![Just("a"), Just("b")];
     let ring = prop_oneof![Just("r"), Just("s")];
+    let calendar = proptest::sample::select(CALENDARS.to_vec());
     prop_oneof![
         4 => (1u8..4).prop_map(Step::Wait),
         6 => (1u8..8, platform, prop::bool::weighted(0.2), prop::bool::weighted(0.2)).prop_map(|(v, p, b, d)| Step::Release(v, p, b, d)),
@@ -52,7 +61,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<u8>().prop_map(Step::Lift),
         1 => (group, 1u8..8).prop_map(|(g, v)| Step::Pin(g, v)),
         1 => any::<u8>().prop_map(Step::Unpin),
-        2 => (0u8..3, 0u8..4, prop_oneof![4 => Just(0u8), 1 => 1u8..8], prop::bool::weighted(0.9), ring)
+        2 => (0u8..3, 0u8..4, prop_oneof![4 => Just(0u8), 1 => 1u8..8], prop::bool::weighted(0.9), (ring, calendar))
             .prop_map(|(k, d, p, s, r)| Step::Policy(k, d, p, s, r)),
         1 => (any::<bool>(), prop_oneof![Just(None), Just(Some("x")), Just(Some("y"))]).prop_map(|(t, p)| Step::Device(t, p)),
         1 => Just(Step::Remove),
@@ -75,7 +84,7 @@ pub(super) fn version(n: u8) -> Version {
     n.to_string().parse().unwrap()
 }
 
-fn policy(keep: u8, defer: u8, pin: u8, sees: bool, ring: &str) -> String {
+fn policy(keep: u8, defer: u8, pin: u8, sees: bool, (ring, calendar): (&str, &str)) -> String {
     let keep = if keep == 0 { "N".into() } else { format!("N-{keep}") };
     let pin = if pin == 0 { String::new() } else { format!("pin.p = \"{pin}\"\n") };
     let products = if sees { "" } else { "products = [\"q\"]\n" };
@@ -83,7 +92,7 @@ fn policy(keep: u8, defer: u8, pin: u8, sees: bool, ring: &str) -> String {
     let other = if ring == "r" { "s" } else { "r" };
     format!(
         "[[ring]]\nname = \"r\"\n[[ring]]\nname = \"s\"\ndefer = \"1h\"\n\
-         [[group]]\nname = \"a\"\nmatch = {{ tag = \"t\" }}\nring = \"{ring}\"\nkeep = \"{keep}\"\ndefer = \"{defer}h\"\n{pin}{products}\
+         [[group]]\nname = \"a\"\nmatch = {{ tag = \"t\" }}\nring = \"{ring}\"\nkeep = \"{keep}\"\ndefer = \"{defer}h\"\n{calendar}{pin}{products}\
          [[group]]\nname = \"b\"\nmatch = \"any\"\nring = \"{other}\"\n"
     )
 }
@@ -91,7 +100,10 @@ fn policy(keep: u8, defer: u8, pin: u8, sees: bool, ring: &str) -> String {
 /// Plays a history; steps that cannot be taken are left out.
 pub(super) fn play(steps: &[Step]) -> TestJournal {
     let mut journal = TestJournal::new(Timestamp::from_second(START).unwrap());
-    journal.product("p", Class::Platform).policy(&policy(0, 1, 0, true, "r")).devices(&[r#"{"id":"d","tags":["t"]}"#]);
+    journal
+        .product("p", Class::Platform)
+        .policy(&policy(0, 1, 0, true, ("r", "")))
+        .devices(&[r#"{"id":"d","tags":["t"]}"#]);
     for step in steps {
         take(&mut journal, step);
     }
@@ -151,8 +163,8 @@ fn take(journal: &mut TestJournal, step: &Step) {
                 journal.push(Event::PinRemoved { pin: pin.id, reason: reason() });
             }
         }
-        Step::Policy(keep, defer, pin, sees, ring) => {
-            journal.policy(&policy(keep, defer, pin, sees, ring));
+        Step::Policy(keep, defer, pin, sees, pace) => {
+            journal.policy(&policy(keep, defer, pin, sees, pace));
         }
         Step::Device(tagged, platform) => {
             let tags = if tagged { r#""t""# } else { "" };
