@@ -171,7 +171,7 @@ fn reaches_all_after(plan: &Plan) -> String {
     let seconds = all - waves().last().map_or(0, |wave| wave.bake.as_secs());
     let unit = match seconds {
         0..600 => 1,
-        600..172_800 => 60,
+        600..7_200 => 60,
         _ => 3_600,
     };
     Span::from_secs(seconds.div_ceil(unit) * unit).in_words()
