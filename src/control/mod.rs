@@ -13,6 +13,7 @@ mod policies;
 mod products;
 mod releases;
 mod reports;
+mod rollouts_tick;
 mod tokens;
 
 #[cfg(test)]
@@ -28,4 +29,5 @@ pub use policies::{AppliedOutcome, apply_policy};
 pub use products::{AddedProduct, add_product};
 pub use releases::{approve_release, withdraw_release};
 pub use reports::record_reports;
+pub use rollouts_tick::advance_rollouts;
 pub use tokens::{Secret, TokenKey, adopt_token, create_token, revoke_token};

@@ -8,6 +8,8 @@ mod back;
 mod census;
 mod exposure;
 mod halt;
+mod publication;
+mod stale;
 mod start;
 mod state;
 
@@ -17,5 +19,7 @@ pub use census::Census;
 pub use exposure::share_of;
 pub(super) use exposure::{Admission, Exposure};
 pub use halt::{devices_with, halt};
+pub use publication::Publication;
+pub use stale::{Stale, stale_groups};
 pub use start::{plan_expedite, plan_release};
 pub use state::{RolloutState, Standing, standing};

@@ -1,0 +1,1 @@
+//! Which alerts are raised, and what becomes of their command.

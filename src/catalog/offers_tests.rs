@@ -1,0 +1,1 @@
+//! Offers and votes: counted once each, over restarts and lost indexes.
