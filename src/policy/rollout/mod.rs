@@ -8,6 +8,7 @@ mod back;
 mod census;
 mod exposure;
 mod halt;
+mod promote;
 mod start;
 mod state;
 
@@ -17,5 +18,6 @@ pub use census::Census;
 pub use exposure::share_of;
 pub(super) use exposure::{Admission, Exposure};
 pub use halt::{devices_with, halt};
+pub use promote::promote;
 pub use start::{plan_expedite, plan_release};
 pub use state::{RolloutState, Standing, standing};
