@@ -41,6 +41,9 @@ pub(in crate::serve::admin) struct RolloutView {
     baked_at: Option<Timestamp>,
     #[schema(value_type = Object)]
     planned: Stamp,
+    /// When its first wave was allowed to open.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    started_at: Option<Timestamp>,
     /// Why it was planned, where a person said so.
     reason: Option<String>,
     #[schema(value_type = String, example = "canary")]
@@ -174,6 +177,7 @@ impl RolloutView {
             share: stand.share,
             baked_at: stand.baked_at.filter(|_| stand.state.is_live()),
             planned: rollout.planned.clone(),
+            started_at: rollout.started_at(),
             reason: rollout.reason.as_ref().map(ToString::to_string),
             strategy: rollout.plan.strategy,
             stopped: rollout.steps().iter().rev().find_map(|step| stopped(step, stand.state)),
