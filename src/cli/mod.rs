@@ -25,6 +25,7 @@ mod product;
 mod publish;
 mod release;
 mod result;
+mod rollout;
 mod serve;
 mod status;
 mod store;
@@ -95,6 +96,8 @@ enum Command {
     #[command(subcommand)]
     Release(release::Command),
     #[command(subcommand)]
+    Rollout(rollout::Command),
+    #[command(subcommand)]
     Hold(hold::Command),
     Pin(pin::PinArgs),
     Unpin(pin::UnpinArgs),
@@ -124,6 +127,7 @@ impl Command {
             Self::Product(command) => command.run(),
             Self::Publish(args) => args.run(),
             Self::Release(command) => command.run(),
+            Self::Rollout(command) => command.run(),
             Self::Hold(command) => command.run(),
             Self::Pin(args) => args.run(),
             Self::Unpin(args) => args.run(),

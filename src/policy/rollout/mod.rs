@@ -10,6 +10,7 @@ mod exposure;
 mod halt;
 mod publication;
 mod stale;
+mod promote;
 mod start;
 mod state;
 
@@ -21,5 +22,6 @@ pub(super) use exposure::{Admission, Exposure};
 pub use halt::{devices_with, halt};
 pub use publication::Publication;
 pub use stale::{Stale, stale_groups};
+pub use promote::promote;
 pub use start::{plan_expedite, plan_release};
 pub use state::{RolloutState, Standing, standing};

@@ -18,6 +18,7 @@ mod policies;
 mod products;
 mod refusals;
 mod releases;
+mod rollouts;
 mod router;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,1 @@
+//! What rollouts look like on a terminal.

@@ -1,0 +1,1 @@
+//! Each use case of rollouts: what it does, and what it refuses.
