@@ -100,6 +100,17 @@ impl Policy {
         self.plans[class as usize].as_ref()
     }
 
+    /// The groups that sit in a ring for a class, in order of precedence.
+    pub fn groups_in_ring(&self, ring: &RingName, class: Class) -> impl Iterator<Item = &Group> {
+        self.groups.iter().filter(move |group| group.ring(class) == ring)
+    }
+
+    /// The rings that some group sits in for a class, in order of exposure.
+    pub fn rings_of(&self, class: Class) -> impl Iterator<Item = &RingName> {
+        let names = self.rings.iter().map(Ring::name);
+        names.filter(move |ring| self.groups_in_ring(ring, class).next().is_some())
+    }
+
     /// The one group of a request: the first whose predicate matches or, for a request without identity, the group
     /// named [`UNIDENTIFIED`]. `None` where there is no such group: the request sees nothing.
     pub fn group_of(&self, facts: &DeviceFacts<'_>) -> Option<&Group> {

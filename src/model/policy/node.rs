@@ -1,5 +1,7 @@
 //! One tree for TOML and JSON, each value with its line, so that a reader can go on after a mistake and find them all.
 
+use std::ops::RangeInclusive;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -18,6 +20,9 @@ pub(super) enum Value {
     Text(String),
     List(Vec<Node>),
     Table(Vec<(String, Node)>),
+    /// Whole numbers, too: those of a policy are far below 2^53.
+    Number(f64),
+    Flag(bool),
     /// Anything that no key of a policy takes, with its name.
     Other(&'static str),
 }
@@ -43,8 +48,8 @@ impl Node {
             serde_json::Value::Object(entries) => {
                 Value::Table(entries.into_iter().map(|(key, value)| (key, Self::from_json(value))).collect())
             }
-            serde_json::Value::Number(_) => Value::Other("a number"),
-            serde_json::Value::Bool(_) => Value::Other("true or false"),
+            serde_json::Value::Number(number) => Value::Number(number.as_f64().unwrap_or(f64::NAN)),
+            serde_json::Value::Bool(flag) => Value::Flag(flag),
             serde_json::Value::Null => Value::Other("null"),
         };
         Self { line: 0, value }
@@ -56,6 +61,39 @@ impl Node {
             Value::Text(text) => Some(text),
             other => {
                 findings.add(self.line, format!("{what} is a text in quotes, not {}", other.kind()));
+                None
+            }
+        }
+    }
+
+    /// The number, or a finding. What TOML calls a number and is none (`nan`), or is too large, fits no range.
+    pub(super) fn number(&self, what: &str, findings: &mut Findings) -> Option<f64> {
+        match &self.value {
+            Value::Number(number) => Some(*number),
+            other => {
+                findings.add(self.line, format!("{what} is a number without quotes, not {}", other.kind()));
+                None
+            }
+        }
+    }
+
+    /// The whole number in this range, or a finding.
+    pub(super) fn whole(&self, what: &str, range: RangeInclusive<u32>, findings: &mut Findings) -> Option<u32> {
+        let number = self.number(what, findings)?;
+        let (low, high) = (*range.start(), *range.end());
+        if number.fract() == 0.0 && number >= f64::from(low) && number <= f64::from(high) {
+            return Some(number as u32);
+        }
+        findings.add(self.line, format!("{what} is a whole number from {low} to {high}"));
+        None
+    }
+
+    /// `true` or `false`, or a finding.
+    pub(super) fn flag(&self, what: &str, findings: &mut Findings) -> Option<bool> {
+        match &self.value {
+            Value::Flag(flag) => Some(*flag),
+            other => {
+                findings.add(self.line, format!("{what} is true or false, not {}", other.kind()));
                 None
             }
         }
@@ -80,6 +118,14 @@ impl Node {
                 findings.add(self.line, format!("{what} is a table, not {}", other.kind()));
                 None
             }
+        }
+    }
+
+    /// The entries where it is a table; what it is instead is another reader's finding.
+    pub(super) fn entries(&self) -> Option<&[(String, Node)]> {
+        match &self.value {
+            Value::Table(entries) => Some(entries),
+            _ => None,
         }
     }
 
@@ -117,6 +163,8 @@ impl Value {
             Self::Text(_) => "a text",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
+            Self::Number(_) => "a number",
+            Self::Flag(_) => "true or false",
             Self::Other(kind) => kind,
         }
     }
@@ -143,8 +191,11 @@ fn node(at: usize, value: &Spanned<DeValue<'_>>, line: &dyn Fn(usize) -> usize) 
             Value::List(items.iter().map(|item| node(line(item.span().start), item, line)).collect())
         }
         DeValue::Table(entries) => table(entries, line),
-        DeValue::Integer(_) | DeValue::Float(_) => Value::Other("a number"),
-        DeValue::Boolean(_) => Value::Other("true or false"),
+        DeValue::Integer(number) => {
+            Value::Number(i64::from_str_radix(number.as_str(), number.radix()).map_or(f64::NAN, |whole| whole as f64))
+        }
+        DeValue::Float(number) => Value::Number(number.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(flag) => Value::Flag(*flag),
         DeValue::Datetime(_) => Value::Other("a date"),
     };
     Node { line: at, value }

@@ -79,6 +79,17 @@ impl Predicate {
         }
     }
 
+    /// Whether it can match no device that is not in the inventory. `false` where that is not certain: what a `not`
+    /// leaves may be outside it.
+    pub fn needs_inventory(&self) -> bool {
+        match self {
+            Self::Tag(_) | Self::Attributes(_) => true,
+            Self::AllOf(parts) => parts.iter().any(Self::needs_inventory),
+            Self::AnyOf(parts) => parts.iter().all(Self::needs_inventory),
+            Self::Everything | Self::Id(_) | Self::Address(_) | Self::Not(_) => false,
+        }
+    }
+
     /// Parses the JSON form.
     ///
     /// # Errors

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
+mod plans;
+
 /// The policy: who sees which release, and when.
 #[derive(JsonSchema)]
 #[schemars(rename = "Policy", deny_unknown_fields)]
@@ -23,6 +25,8 @@ struct PolicyText {
     /// The groups, in order: the first whose match fits a device takes it.
     #[schemars(length(min = 1, max = 2000))]
     group: Vec<GroupText>,
+    /// How releases are rolled out, per class.
+    plan: Option<plans::PlansText>,
 }
 
 /// Approval per class.
@@ -179,6 +183,12 @@ mod tests {
         assert_eq!(keys(&schema, "/$defs/Approve/properties"), sorted(&read::APPROVE_KEYS));
         assert_eq!(keys(&schema, "/$defs/Ring/properties"), sorted(&read::RING_KEYS));
         assert_eq!(keys(&schema, "/$defs/Group/properties"), sorted(&read::GROUP_KEYS));
+        assert_eq!(keys(&schema, "/$defs/Plans/properties"), sorted(&read::CLASS_KEYS));
+        assert_eq!(keys(&schema, "/$defs/Plan/properties"), sorted(&read::RESERVED));
+        assert_eq!(keys(&schema, "/$defs/RingPlan/properties"), sorted(&read::RING_PLAN_KEYS));
+        assert_eq!(keys(&schema, "/$defs/Gate/properties"), sorted(&read::GATE_KEYS));
+        assert_eq!(keys(&schema, "/$defs/Rollback/properties"), sorted(&read::ROLLBACK_KEYS));
+        assert_eq!(keys(&schema, "/$defs/Emergency/properties"), sorted(&read::EMERGENCY_KEYS));
         let conditions = schema.pointer("/$defs/Condition/oneOf").unwrap().as_array().unwrap();
         let mut conditions: Vec<_> = conditions.iter().flat_map(|one| keys(one, "/properties")).collect();
         conditions.sort();

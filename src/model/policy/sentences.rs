@@ -1,5 +1,7 @@
 //! Reading a policy aloud.
 
+mod plans;
+
 use super::{Group, Policy, Predicate, UNIDENTIFIED};
 use crate::model::{ApprovalRule, Class};
 
@@ -8,6 +10,9 @@ pub(super) fn sentences(policy: &Policy) -> Vec<String> {
     let mut sentences = Class::ALL.map(|class| approval(class, policy.approval(class))).to_vec();
     let rings: Vec<_> = policy.rings.iter().map(|ring| ring.name.as_str()).collect();
     sentences.push(format!("The rings, in order of exposure, are {}.", join(&rings, "and")));
+    for class in Class::ALL {
+        sentences.extend(policy.plan(class).into_iter().flat_map(|plan| plans::sentences(class, plan)));
+    }
     for group in policy.groups() {
         sentences.extend(group_sentences(group));
     }
@@ -117,6 +122,12 @@ fn nested(predicate: &Predicate) -> String {
         Predicate::AnyOf(parts) | Predicate::AllOf(parts) if parts.len() > 1 => format!("({})", condition(predicate)),
         other => condition(other),
     }
+}
+
+/// With a capital letter, as a sentence begins.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn join(parts: &[&str], word: &str) -> String {

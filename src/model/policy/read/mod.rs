@@ -1,6 +1,7 @@
 //! Reading a policy text: keys and values into a [`Policy`], all findings at once.
 
 mod groups;
+mod plans;
 mod values;
 
 use super::error::Findings;
@@ -9,17 +10,21 @@ use super::{MAX_RINGS, MAX_TEXT_BYTES, Policy, PolicyError, Ring};
 use crate::model::{ApprovalRule, Class, RingName, Span};
 
 /// The keys of the whole text.
-pub(super) const KEYS: [&str; 3] = ["approve", "ring", "group"];
+pub(super) const KEYS: [&str; 4] = ["approve", "ring", "group", "plan"];
 /// The keys of `[approve]`.
 pub(super) const APPROVE_KEYS: [&str; 2] = ["intelligence", "platform"];
 /// The keys of `[[ring]]`.
 pub(super) const RING_KEYS: [&str; 2] = ["name", "defer"];
 #[cfg(test)]
 pub(super) use groups::KEYS as GROUP_KEYS;
+#[cfg(test)]
+pub(super) use plans::{CLASS_KEYS, EMERGENCY_KEYS, GATE_KEYS, RESERVED, RING_PLAN_KEYS, ROLLBACK_KEYS};
 
 /// The rings as far as they could be read.
 struct Rings {
     rings: Vec<Ring>,
+    /// The line of each.
+    lines: Vec<usize>,
     /// Whether a name is missing from them because it could not be read; a group that names it is no second finding.
     incomplete: bool,
 }
@@ -49,9 +54,13 @@ fn read_text(text: &str, findings: &mut Findings) -> Option<Policy> {
     let entries = document.fields("a policy", &KEYS, findings)?;
     let approve = read_approve(field(entries, "approve"), findings);
     let rings = read_rings(field(entries, "ring"), findings);
+    let before = findings.count();
     let groups = groups::read_groups(field(entries, "group"), &rings, findings);
+    let known = (findings.count() == before && !rings.incomplete).then_some(groups.as_slice());
+    let context = plans::Context { rings: &rings, groups: known };
+    let plans = plans::read_plans(field(entries, "plan"), context, findings);
     let unidentified = groups.iter().position(|group| group.name.as_str() == super::UNIDENTIFIED);
-    Some(Policy { approve, rings: rings.rings, groups, unidentified, plans: [None, None] })
+    Some(Policy { approve, rings: rings.rings, groups, unidentified, plans })
 }
 
 fn read_approve(node: Option<&Node>, findings: &mut Findings) -> [ApprovalRule; 2] {
@@ -74,7 +83,7 @@ fn read_approve(node: Option<&Node>, findings: &mut Findings) -> [ApprovalRule; 
 }
 
 fn read_rings(node: Option<&Node>, findings: &mut Findings) -> Rings {
-    let mut rings = Rings { rings: Vec::new(), incomplete: false };
+    let mut rings = Rings { rings: Vec::new(), lines: Vec::new(), incomplete: false };
     let Some(node) = node else {
         findings.add(1, "there is no [[ring]]; a policy has at least one");
         return rings;
@@ -89,7 +98,10 @@ fn read_rings(node: Option<&Node>, findings: &mut Findings) -> Rings {
             Some(ring) if rings.rings.iter().any(|known| known.name == ring.name) => {
                 findings.add(item.line, format!("ring \"{}\" is defined twice", ring.name));
             }
-            Some(ring) => rings.rings.push(ring),
+            Some(ring) => {
+                rings.rings.push(ring);
+                rings.lines.push(item.line);
+            }
             None => rings.incomplete = true,
         }
     }

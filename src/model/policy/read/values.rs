@@ -47,6 +47,27 @@ pub(super) fn product(text: &str, line: usize, what: &str, findings: &mut Findin
     product.map_err(|error| findings.add(line, format!("{what}: {error}"))).ok()
 }
 
+/// A length of time of more than none.
+pub(super) fn some_time(node: &Node, what: &str, findings: &mut Findings) -> Option<Span> {
+    let span: Span = node.parse(what, findings)?;
+    if span.is_none() {
+        findings.add(node.line, format!("{what} is more than 0s"));
+        return None;
+    }
+    Some(span)
+}
+
+/// One of these words.
+pub(super) fn choice<T: Copy>(node: &Node, what: &str, options: &[(&str, T)], findings: &mut Findings) -> Option<T> {
+    let text = node.text(what, findings)?;
+    let found = options.iter().find(|(word, _)| *word == text);
+    if found.is_none() {
+        let words: Vec<_> = options.iter().map(|(word, _)| format!("{word:?}")).collect();
+        findings.add(node.line, format!("{what} is {}", words.join(" or ")));
+    }
+    found.map(|(_, value)| *value)
+}
+
 /// A deferral.
 pub(super) fn deferral(node: &Node, what: &str, findings: &mut Findings) -> Option<Span> {
     node.parse(what, findings)
