@@ -44,11 +44,6 @@ pub struct Staleness {
     pub after: Span,
     pub relaxes: bool,
 }
-impl super::Predicate {
-    pub fn needs_inventory(&self) -> bool {
-        false
-    }
-}
 impl super::Group {
     pub fn has_rate(&self) -> bool {
         false
