@@ -26,6 +26,7 @@ mod publish;
 mod release;
 mod result;
 mod serve;
+mod simulate;
 mod status;
 mod store;
 mod time;
@@ -103,6 +104,7 @@ enum Command {
     #[command(subcommand)]
     Device(device::Command),
     Explain(explain::Args),
+    Simulate(Box<simulate::Args>),
     #[command(subcommand)]
     Store(store::Command),
     #[command(subcommand)]
@@ -130,6 +132,7 @@ impl Command {
             Self::Policy(command) => command.run(),
             Self::Device(command) => command.run(),
             Self::Explain(args) => args.run(),
+            Self::Simulate(args) => args.run(),
             Self::Store(command) => command.run(),
             Self::Journal(command) => command.run(),
             Self::Token(command) => command.run(),

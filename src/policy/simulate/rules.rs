@@ -5,13 +5,23 @@
 pub struct Rule {
     /// What it is called here.
     pub name: &'static str,
-    /// The policy that does the same.
-    pub policy: &'static str,
+    policy: &'static str,
     /// The share of the devices in each group, as fractions of 1; those left over are in the last one.
     pub shares: &'static [(&'static str, f64)],
     /// How long after the publication the first wave begins, in minutes.
     pub start_after_minutes: u64,
 }
+
+impl Rule {
+    /// The policy for a fleet of this size: its thresholds are shares of groups, ours are numbers of devices.
+    pub fn policy_for(&self, devices: u64) -> String {
+        let samples = |share: f64| ((devices as f64 * share) as u64).clamp(1, SAMPLES_MAX).to_string();
+        self.policy.replace("HALF-OF-FIRST", &samples(0.05)).replace("HALF-OF-SECOND", &samples(0.15))
+    }
+}
+
+/// The most samples that a gate may ask for.
+const SAMPLES_MAX: u64 = 100_000;
 
 /// The rules, least careful first.
 pub const RULES: &[Rule] = &[
@@ -120,8 +130,8 @@ name = "everyone"
 match = "any"
 ring = "third"
 [plan.intelligence]
-first = { waves = ["100%"], gate = { samples = 50000, failures = "10%", silence = "100%", within = "7d", timeout = "30d" } }
-second = { waves = ["100%"], gate = { samples = 100000, failures = "10%", silence = "100%", within = "7d", timeout = "30d" } }
+first = { waves = ["100%"], gate = { samples = HALF-OF-FIRST, failures = "10%", silence = "100%", within = "7d", timeout = "30d" } }
+second = { waves = ["100%"], gate = { samples = HALF-OF-SECOND, failures = "10%", silence = "100%", within = "7d", timeout = "30d" } }
 third = { waves = ["100%"] }
 "#;
 
