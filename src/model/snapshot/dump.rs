@@ -85,14 +85,14 @@ pub(crate) fn parts(snapshot: &Snapshot) -> SnapshotParts {
     let policy = |policy: &AppliedPolicy| {
         AppliedPolicy::new(policy.seq, policy.applied.clone(), policy.digest, policy.text.clone())
     };
-    let mut rollouts: Vec<_> =
-        snapshot.products().flat_map(ProductReleases::rollouts).map(|one| (**one).clone()).collect();
+    let mut rollouts: Vec<_> = Vec::new();
+    let mut freezes: Vec<_> = Vec::new();
+    for product in snapshot.products() {
+        let name = &product.product().name;
+        rollouts.extend(product.rollouts().iter().map(|rollout| (**rollout).clone()));
+        freezes.extend(product.freezes().iter().map(|freeze| (name.clone(), (**freeze).clone())));
+    }
     rollouts.sort_by_key(|rollout| rollout.id);
-    let frozen = |product: &ProductReleases| {
-        let name = product.product().name.clone();
-        product.freezes().iter().map(|freeze| (name.clone(), (**freeze).clone())).collect::<Vec<_>>()
-    };
-    let mut freezes: Vec<_> = snapshot.products().flat_map(frozen).collect();
     freezes.sort_by_key(|(_, freeze)| freeze.id);
     SnapshotParts {
         seq: snapshot.seq(),
