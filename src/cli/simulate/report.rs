@@ -172,6 +172,7 @@ pub(super) fn many_json(runs: &[Brief]) -> Value {
     json!({
         "runs": runs.len(), "halted": halted, "causes": causes,
         "devices_hit": { "low": low, "median": middle, "high": high },
+        "devices_hit_each": runs.iter().map(|run| run.hit).collect::<Vec<_>>(),
         "hours_to_95_percent": runs.iter().map(|run| run.hours_95).collect::<Vec<_>>(),
     })
 }

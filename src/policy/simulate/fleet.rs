@@ -35,6 +35,8 @@ const FIRST: (f64, u64) = (0.000_75, 20);
 const SECOND: f64 = 0.004;
 /// The share of all devices in the last of four or more rings.
 const LAST: f64 = 0.01;
+/// The share of a ring's devices in each of its groups but the last.
+const SPECIAL: f64 = 0.001;
 /// The share of devices of each of the usual models, the most frequent first.
 const MODELS: [f64; 12] = [0.20, 0.15, 0.12, 0.10, 0.08, 0.07, 0.06, 0.06, 0.05, 0.05, 0.04, 0.02];
 /// How many sites there are, all of one size.
@@ -42,8 +44,8 @@ const SITES: u32 = 20;
 
 impl Fleet {
     /// `devices` spread over the rings that a policy has for a class: 0.075 % in the first (at least 20), 0.4 % in the
-    /// second of three or more, 1 % in the last of four or more, the rest in the others equally; within a ring equally
-    /// over its groups. Nobody is unidentified. Devices are of twelve models and on twenty sites, and have their
+    /// second of three or more, 1 % in the last of four or more, the rest in the others equally. Within a ring the last group
+    /// has all but 0.1 % for each of the others: what has rules of its own is rare. Nobody is unidentified. Devices are of twelve models and on twenty sites, and have their
     /// group's name as a tag.
     pub fn spread(policy: &Policy, class: Class, devices: u64, check_in: Span, offline: f64) -> Self {
         let rings: Vec<Vec<&GroupName>> = policy
@@ -58,7 +60,7 @@ impl Fleet {
         let sizes = ring_sizes(rings.len(), devices);
         let mut fleet = Self::default();
         for (groups, size) in rings.iter().zip(sizes) {
-            for (group, devices) in groups.iter().zip(split(size, groups.len())) {
+            for (group, devices) in groups.iter().zip(group_sizes(groups.len(), size)) {
                 fleet.groups.push(FleetGroup::usual((*group).clone(), devices, check_in, offline));
             }
         }
@@ -109,6 +111,13 @@ fn ring_sizes(rings: usize, devices: u64) -> Vec<u64> {
     sizes
 }
 
+/// The devices of each of a ring's groups.
+fn group_sizes(groups: usize, devices: u64) -> impl Iterator<Item = u64> {
+    let special = ((devices as f64 * SPECIAL).round() as u64).min(devices / groups.max(1) as u64);
+    let rest = devices - special * (groups.saturating_sub(1)) as u64;
+    (0..groups).map(move |place| if place + 1 == groups { rest } else { special })
+}
+
 /// `whole` in `parts` parts that differ by one at most.
 fn split(whole: u64, parts: usize) -> impl Iterator<Item = u64> {
     let parts = parts as u64;
@@ -127,5 +136,7 @@ mod tests {
         assert_eq!(ring_sizes(1, 7), [7]);
         assert_eq!(ring_sizes(5, 10).iter().sum::<u64>(), 10);
         assert!(ring_sizes(0, 10).is_empty());
+        assert!(group_sizes(3, 10_000).eq([10, 10, 9_980]));
+        assert!(group_sizes(2, 1).eq([0, 1]));
     }
 }

@@ -253,8 +253,8 @@ impl<'a> World<'a> {
         let standing = standing(product, rollout, now);
         match (standing.state, standing.baked_at.filter(|at| *at > now)) {
             (RolloutState::Exposing | RolloutState::Baking, Some(at)) => {
-                let missing_s = (at.as_millisecond() - now.as_millisecond()).div_euclid(1_000) + 1;
-                u32::try_from(i64::from(minute) + (missing_s + 59) / 60).ok()
+                let missing_ms = at.as_millisecond() - now.as_millisecond();
+                u32::try_from(i64::from(minute) + (missing_ms + 59_999) / 60_000).ok()
             }
             (state, _) if state.is_live() && rollout.completed_at().is_none() => Some(minute + 1),
             _ => None,
