@@ -13,8 +13,8 @@ mod policies;
 mod products;
 mod releases;
 mod reports;
-mod rollouts_tick;
 pub mod rollouts;
+mod rollouts_tick;
 mod tokens;
 
 #[cfg(test)]

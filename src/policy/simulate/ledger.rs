@@ -39,7 +39,7 @@ impl Ledger {
         let Some(id) = rollout else { return Ok((ledger, None)) };
         ledger.change(scenario, id, RolloutChange::Started, at)?;
         for plan in class_plan.iter().flat_map(|plan| &plan.plan.rings) {
-            let (ring, rated) = (&plan.ring, census.rated(policy, &plan.ring, scenario.class));
+            let (ring, rated) = (&plan.ring, census.rated(policy, &plan.ring, &scenario.product, scenario.class));
             let devices = census.in_ring(policy, ring, scenario.class);
             for wave in 0..plan.waves.len() {
                 let wave = u32::try_from(wave).unwrap_or(u32::MAX);
