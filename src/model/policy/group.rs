@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Predicate, Scoped};
+use super::{Cadence, Predicate, Rate, Scoped, Staleness, Windows};
 use crate::model::{Class, GroupName, ProductName, RingName, Span, Version};
 
 /// A group of devices and its rules.
@@ -18,6 +18,24 @@ pub struct Group {
     pub(super) pin: BTreeMap<ProductName, Version>,
     pub(super) keep: Scoped<u32>,
     pub(super) defer: Scoped<Span>,
+    pub(super) timing: Timing,
+}
+
+/// The rules of a group that delay a release to a better moment, and the alarm for what is delayed too long.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Timing {
+    pub(super) cadence: Scoped<Cadence>,
+    pub(super) windows: Option<Windows>,
+    pub(super) rate: Scoped<Rate>,
+    pub(super) staleness: Scoped<Staleness>,
+}
+
+impl Timing {
+    /// Every product that one of the rules names.
+    pub(super) fn products(&self) -> impl Iterator<Item = &ProductName> {
+        let Self { cadence, windows: _, rate, staleness } = self;
+        cadence.products().keys().chain(rate.products().keys()).chain(staleness.products().keys())
+    }
 }
 
 impl Group {
@@ -59,7 +77,8 @@ impl Group {
     /// Every product that a rule of this group names.
     pub fn named_products(&self) -> BTreeSet<&ProductName> {
         let listed = self.products.iter().flatten();
-        listed.chain(self.pin.keys()).chain(self.keep.products().keys()).chain(self.defer.products().keys()).collect()
+        let kept = self.keep.products().keys().chain(self.defer.products().keys());
+        listed.chain(self.pin.keys()).chain(kept).chain(self.timing.products()).collect()
     }
 
     /// How many of the newest releases it stays behind: 0 sees the newest, 1 is `N-1`.
@@ -71,6 +90,26 @@ impl Group {
     /// ring's.
     pub fn defer(&self, product: &ProductName, class: Class) -> Span {
         self.defer.get(product, class).copied().unwrap_or(self.ring_defer[class as usize])
+    }
+
+    /// The ticks at which it takes up what is newest; `None`: at any time.
+    pub fn cadence(&self, product: &ProductName, class: Class) -> Option<&Cadence> {
+        self.timing.cadence.get(product, class)
+    }
+
+    /// The maintenance windows in which its devices may get something new; `None`: at any time.
+    pub fn windows(&self) -> Option<&Windows> {
+        self.timing.windows.as_ref()
+    }
+
+    /// How many of its devices may get something new in a period; `None`: any number.
+    pub fn rate(&self, product: &ProductName, class: Class) -> Option<&Rate> {
+        self.timing.rate.get(product, class)
+    }
+
+    /// How long it may go without a newer release; `None`: for ever.
+    pub fn staleness(&self, product: &ProductName, class: Class) -> Option<&Staleness> {
+        self.timing.staleness.get(product, class)
     }
 
     /// As [`Group::keep`], for products of this class that have no value of their own.

@@ -3,22 +3,23 @@
 //! What this module deliberately does not do: decide. That is the `policy` room's. It knows no key that nothing
 //! enforces: an unknown key is an error, because a rule that is read and then ignored is worse than none.
 
-mod calendar_stub;
+mod calendar;
 mod error;
 mod glob;
 mod group;
 mod node;
 mod plans;
-pub use calendar_stub::*;
 mod predicate;
 mod read;
 mod schema;
 mod scoped;
 mod sentences;
+mod staleness;
 #[cfg(test)]
 mod tests;
 
 use super::{ApprovalRule, Class, GroupName, RingName, Span};
+pub use calendar::{Cadence, CalendarError, Rate, Window, Windows};
 pub use error::{Finding, PolicyError};
 pub use glob::{Glob, GlobError};
 pub use group::Group;
@@ -26,6 +27,7 @@ pub use plans::{Breaker, ClassPlan, EmergencyPlan};
 pub use predicate::{DeviceFacts, Predicate, PredicateError};
 pub use schema::policy_schema;
 pub use scoped::Scoped;
+pub use staleness::{Staleness, StalenessError};
 
 /// The name of the group that takes every request without a proven identity.
 pub const UNIDENTIFIED: &str = "unidentified";

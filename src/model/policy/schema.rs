@@ -78,6 +78,15 @@ struct GroupText {
     keep: Option<PerProduct<KeepText>>,
     /// How long after publication it sees a release; comes before its ring's.
     defer: Option<PerProduct<DeferralText>>,
+    /// The ticks at which it takes up what is newest; at any time where absent.
+    cadence: Option<PerProduct<CadenceText>>,
+    /// The maintenance windows in which its devices may get something new; at any time where absent.
+    #[schemars(length(min = 1, max = 16))]
+    window: Option<Vec<WindowText>>,
+    /// How many of its devices may get something new in a period, counted from the opening of a wave.
+    rate: Option<PerProduct<RateText>>,
+    /// How long it may go without a newer release before an alert.
+    staleness: Option<PerProduct<StalenessText>>,
 }
 
 /// One value, or one per class.
@@ -113,6 +122,26 @@ struct DeferralText(#[schemars(regex(pattern = r"^(?=.)(\d+w)?(\d+d)?(\d+h)?(\d+
 #[derive(JsonSchema)]
 #[schemars(rename = "Keep")]
 struct KeepText(#[schemars(regex(pattern = r"^N(-[1-9][0-9]?)?$"))] String);
+
+/// "daily at 03:00 Europe/Berlin", "second Tuesday + 7 days at 02:00", "cron 0 3 * * 1-5".
+#[derive(JsonSchema)]
+#[schemars(rename = "Cadence")]
+struct CadenceText(String);
+
+/// "Sat-Sun 00:00-06:00 Europe/Berlin".
+#[derive(JsonSchema)]
+#[schemars(rename = "Window")]
+struct WindowText(String);
+
+/// "500 devices per hour".
+#[derive(JsonSchema)]
+#[schemars(rename = "Rate")]
+struct RateText(String);
+
+/// "14d": an alert; "14d relax": deferral, cadence and ring yield to the last fully baked release, too.
+#[derive(JsonSchema)]
+#[schemars(rename = "Staleness")]
+struct StalenessText(#[schemars(regex(pattern = r"^\s*[0-9wdhms]+(\s+relax)?\s*$"))] String);
 
 /// 1 to 8 numbers joined by dots.
 #[derive(JsonSchema)]

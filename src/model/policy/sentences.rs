@@ -1,6 +1,7 @@
 //! Reading a policy aloud.
 
 mod plans;
+mod timing;
 
 use super::{Group, Policy, Predicate, UNIDENTIFIED};
 use crate::model::{ApprovalRule, Class};
@@ -13,8 +14,9 @@ pub(super) fn sentences(policy: &Policy) -> Vec<String> {
     for class in Class::ALL {
         sentences.extend(policy.plan(class).into_iter().flat_map(|plan| plans::sentences(class, plan)));
     }
+    let planned = Class::ALL.map(|class| policy.plan(class).is_some());
     for group in policy.groups() {
-        sentences.extend(group_sentences(group));
+        sentences.extend(group_sentences(group, planned));
     }
     let named = |name: &str| policy.groups().iter().any(|group| group.name.as_str() == name);
     if !policy.groups().iter().any(|group| group.predicate == Some(Predicate::Everything)) {
@@ -36,10 +38,10 @@ fn approval(class: Class, rule: ApprovalRule) -> String {
     }
 }
 
-fn group_sentences(group: &Group) -> Vec<String> {
+fn group_sentences(group: &Group, planned: [bool; 2]) -> Vec<String> {
     let name = &group.name;
     let who = group.predicate.as_ref().map_or_else(|| "requests without identity".into(), describe);
-    let [one, two] = Class::ALL.map(|class| class_rule(group, class));
+    let [one, two] = Class::ALL.map(|class| class_rule(group, class, planned[class as usize]));
     let rule = |class: Class, rule: &str| format!("{class} {rule}");
     let gets = if one == two {
         format!("everything {one}")
@@ -61,14 +63,22 @@ fn group_sentences(group: &Group) -> Vec<String> {
         let when = if defer.is_none() { "at once".into() } else { format!("{} after publication", defer.in_words()) };
         sentences.push(format!("{name} get {product} {when}."));
     }
+    sentences.extend(timing::sentences(group));
     sentences
 }
 
 /// "from the broad ring, 48 hours after publication, one release behind the newest"
-fn class_rule(group: &Group, class: Class) -> String {
+///
+/// Under a plan the ring says when, and a deferral only how early that can be.
+fn class_rule(group: &Group, class: Class, is_planned: bool) -> String {
     let mut rule = format!("from the {} ring", group.ring(class));
     let defer = group.class_defer(class);
-    rule += &if defer.is_none() { " at once".into() } else { format!(" {} after publication", defer.in_words()) };
+    rule += &match (defer.is_none(), is_planned) {
+        (true, true) => String::new(),
+        (true, false) => " at once".into(),
+        (false, true) => format!(" at the earliest {} after publication", defer.in_words()),
+        (false, false) => format!(" {} after publication", defer.in_words()),
+    };
     match group.class_keep(class) {
         0 => {}
         behind => rule += &format!(", {}", releases(behind)),

@@ -1,5 +1,7 @@
 //! Reading whole texts: findings with their lines, and what is understood.
 
+mod plans;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -95,7 +97,7 @@ name = "canary"
 name = "dc"
 match = { tag = "dc", id = "dc-*" }
 ring = "brod"
-cadence = "daily"
+colour = "daily"
 [[group]]
 name = "dc"
 match = { address = "10.1.0.5/16" }
@@ -123,13 +125,13 @@ match = "any"
 ring = "canary"
 "#;
     insta::assert_snapshot!(findings(text).join("\n"), @r#"
-    line 1: a policy has no key "colour"; its keys are approve, ring, group
+    line 1: a policy has no key "colour"; its keys are approve, ring, group, plan
     line 3: approve.platform is "auto", "anyone" or "other"
     line 6: ring "canary", defer has no class "plattform"; a class is intelligence or platform
     line 7: ring "canary" is defined twice
     line 11: group "dc", match has exactly one key; to combine conditions write all = [..] or any = [..]
     line 12: group "dc" is in ring "brod", which is not defined; the rings are canary
-    line 13: group "dc" has no key "cadence"; its keys are name, match, ring, products, pin, keep, defer
+    line 13: group "dc" has no key "colour"; its keys are name, match, ring, products, pin, keep, defer, cadence, window, rate, staleness
     line 15: group "dc" is defined twice
     line 16: group "dc", match, address: "10.1.0.5/16" has bits beyond its prefix; write 10.1.0.0/16
     line 17: group "dc" has no ring for intelligence

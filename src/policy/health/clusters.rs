@@ -87,18 +87,24 @@ impl Clusters {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn strings(&self) -> usize {
+        self.by_string.len()
+    }
+
     /// The cluster for which most speaks, if any.
     ///
     /// More than half of its concluded devices fail, at least [`FAILED_MIN`]; the sequential test says that half of
     /// them do rather than `usual`; and it is among failing devices far more often than among those offered the
     /// release. Without the last, devices that lie before the others have voted would make a cluster of whatever they
-    /// happen to share. What half of the offered devices share is no cluster: the test over all devices is for that.
+    /// happen to share; devices that were chosen because they share something still can. What half of the offered devices share is no cluster: the test over all devices is for that.
     pub(super) fn worst(&self, usual: f64, all: &Counts) -> Option<Cluster> {
         if all.bad() < FAILED_MIN {
             return None;
         }
         let sprt = Sprt::new(usual.min(CLUSTER_SHARE / 2.0), CLUSTER_SHARE);
-        let tried = self.by_string.values().filter(|sharing| sharing.concluded() >= FAILED_MIN).count().max(1);
+        // All that could become a cluster count, not only those with votes: the first failing devices choose among all.
+        let tried = self.by_string.values().filter(|sharing| u64::from(sharing.offered) >= FAILED_MIN).count().max(1);
         let enough = (1.0 / ALPHA).ln() + (tried as f64).ln();
         let mut worst: Option<(f64, &str, Sharing)> = None;
         for (string, &sharing) in &self.by_string {

@@ -112,6 +112,8 @@ impl Health {
     }
 
     /// Forgets a rollout's counters and the devices whose newest it was. Looks at every device once.
+    ///
+    /// Forget the oldest first: a device that is forgotten with a newer rollout would count anew in an older one.
     pub fn forget(&mut self, rollout: RolloutId) {
         if let Some(place) = self.places.remove(&rollout) {
             self.tallies[usize::from(place)] = None;

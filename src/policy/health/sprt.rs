@@ -43,6 +43,12 @@ impl Sprt {
         bad as f64 * self.up - good as f64 * self.down
     }
 
+    /// Whether the votes say that the share is the bad one, wrongly so with a probability of at most `alpha`.
+    pub(super) fn is_likely(self, bad: u64, good: u64, alpha: f64) -> bool {
+        // A limit's shares are ten to one, so that powers of ten are met exactly but for rounding.
+        self.ratio(bad, good) >= (1.0 / alpha).ln() - 1e-9
+    }
+
     /// How many good devices outweigh `bad` bad ones as much as `samples` good ones outweigh none.
     pub(super) fn good_needed(self, samples: u64, bad: u64) -> u64 {
         // Without a bad one this is exact: a division could round it up by one.

@@ -102,7 +102,7 @@ impl<'a> Case<'a> {
 
     fn failures(&self) -> Option<(Verdict, String)> {
         let (bad, concluded) = (self.counts.bad(), self.counts.concluded());
-        let is_likely = self.sprt.ratio(bad, self.counts.healthy) >= (1.0 / ALPHA).ln();
+        let is_likely = self.sprt.is_likely(bad, self.counts.healthy, ALPHA);
         (is_likely && self.is_above(bad, self.gate.failures)).then(|| {
             let (share, limit) = (percent(bad, concluded), self.gate.failures);
             let detail = format!("{bad} of {} failed ({share}); the limit is {limit}", devices(concluded));
@@ -112,7 +112,7 @@ impl<'a> Case<'a> {
 
     fn silence(&self) -> Option<(Verdict, String)> {
         let (silent, concluded) = (self.counts.silent, self.counts.concluded());
-        let is_likely = Sprt::of_silence(self.gate.silence).ratio(silent, concluded) >= (1.0 / ALPHA).ln();
+        let is_likely = Sprt::of_silence(self.gate.silence).is_likely(silent, concluded, ALPHA);
         (is_likely && self.is_above(silent, self.gate.silence)).then(|| {
             let due = silent + concluded;
             let (share, limit) = (percent(silent, due), self.gate.silence);
@@ -153,7 +153,7 @@ impl<'a> Case<'a> {
             _ => return None,
         };
         let middle = milli(median.low.midpoint(median.high));
-        Some(format!("the median of {} over {} is {middle}, {wrong}", band.metric, devices(values.values())))
+        Some(format!("the median of {} over {} is about {middle}, {wrong}", band.metric, devices(values.values())))
     }
 
     /// Pass or inconclusive, once nothing has failed.

@@ -207,7 +207,7 @@ impl Round<'_> {
             RolloutKind::Rollback { devices, .. } => devices,
             RolloutKind::Release | RolloutKind::Expedite { .. } => self.census.in_ring(self.policy, &ring, class),
         };
-        let rated = self.census.rated(self.policy, &ring, class);
+        let rated = self.census.rated(self.policy, &ring, &rollout.product, class);
         RolloutChange::WaveOpened { ring, wave: u32::try_from(wave).unwrap_or(u32::MAX), devices, rated }
     }
 

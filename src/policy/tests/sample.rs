@@ -26,7 +26,7 @@ fn the_commented_group_is_valid() {
     let lines = SAMPLE.lines().map(|line| {
         let commented = line
             .strip_prefix("# ")
-            .filter(|rest| rest.starts_with('[') || rest.contains(" = ") && !rest.contains("  match"));
+            .filter(|rest| rest.starts_with('[') || rest.contains(" = ") && !rest.starts_with(' '));
         commented.unwrap_or(line)
     });
     let policy = Policy::parse(&lines.collect::<Vec<_>>().join("\n")).unwrap();

@@ -2,16 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Rings, values};
+use super::{Rings, timing, values};
 use crate::model::policy::error::Findings;
 use crate::model::policy::node::{Node, Value, field};
 use crate::model::policy::{Group, MAX_GROUPS, Predicate, Ring, Scoped, UNIDENTIFIED, predicate};
 use crate::model::{Class, GroupName, ProductName, RingName, Version};
 
 /// The keys of `[[group]]`.
-pub(in crate::model::policy) const KEYS: [&str; 7] = ["name", "match", "ring", "products", "pin", "keep", "defer"];
+pub(in crate::model::policy) const KEYS: [&str; 11] =
+    ["name", "match", "ring", "products", "pin", "keep", "defer", "cadence", "window", "rate", "staleness"];
 
-pub(super) fn read_groups(node: Option<&Node>, rings: &Rings, findings: &mut Findings) -> Vec<Group> {
+/// Reads the groups. `planned` says which classes have a plan.
+pub(super) fn read_groups(
+    node: Option<&Node>,
+    rings: &Rings,
+    planned: [bool; 2],
+    findings: &mut Findings,
+) -> Vec<Group> {
     let Some(node) = node else {
         findings.add(1, "there is no [[group]]; a policy has at least one");
         return Vec::new();
@@ -26,7 +33,7 @@ pub(super) fn read_groups(node: Option<&Node>, rings: &Rings, findings: &mut Fin
     let mut groups = Vec::with_capacity(items.len());
     let mut seen = Seen::default();
     for item in items {
-        groups.extend(read_group(item, rings, &mut seen, findings));
+        groups.extend(read_group(item, rings, planned, &mut seen, findings));
     }
     // A ring may only look empty where its group could not be read.
     if findings.count() == before && !rings.incomplete {
@@ -43,7 +50,13 @@ struct Seen {
     everything: Option<GroupName>,
 }
 
-fn read_group(node: &Node, rings: &Rings, seen: &mut Seen, findings: &mut Findings) -> Option<Group> {
+fn read_group(
+    node: &Node,
+    rings: &Rings,
+    planned: [bool; 2],
+    seen: &mut Seen,
+    findings: &mut Findings,
+) -> Option<Group> {
     let entries = match &node.value {
         Value::Table(entries) => entries,
         _ => node.table("a group", findings)?,
@@ -68,8 +81,9 @@ fn read_group(node: &Node, rings: &Rings, seen: &mut Seen, findings: &mut Findin
     let defer = field(entries, "defer")
         .map(|node| values::per_product(node, &format!("{what}, defer"), findings, values::deferral));
     let (keep, defer) = (keep.unwrap_or_default(), defer.unwrap_or_default());
+    let timing = timing::read(entries, &what, planned, findings);
     if let Some(products) = &products {
-        let named = pin.keys().chain(keep.products().keys()).chain(defer.products().keys());
+        let named = pin.keys().chain(keep.products().keys()).chain(defer.products().keys()).chain(timing.products());
         for product in named.filter(|product| !products.contains(*product)).collect::<BTreeSet<_>>() {
             findings.add(name_line, format!("{what} has a rule for {product}, which is not among its products"));
         }
@@ -79,7 +93,7 @@ fn read_group(node: &Node, rings: &Rings, seen: &mut Seen, findings: &mut Findin
         let found = rings.rings.iter().find(|known| known.name == ring[class as usize]);
         found.map(|ring| ring.defer(class)).unwrap_or_default()
     });
-    Some(Group { name, predicate, ring, ring_defer, products, pin, keep, defer })
+    Some(Group { name, predicate, ring, ring_defer, products, pin, keep, defer, timing })
 }
 
 fn read_match(

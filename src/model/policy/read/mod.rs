@@ -2,6 +2,7 @@
 
 mod groups;
 mod plans;
+mod timing;
 mod values;
 
 use super::error::Findings;
@@ -55,10 +56,15 @@ fn read_text(text: &str, findings: &mut Findings) -> Option<Policy> {
     let approve = read_approve(field(entries, "approve"), findings);
     let rings = read_rings(field(entries, "ring"), findings);
     let before = findings.count();
-    let groups = groups::read_groups(field(entries, "group"), &rings, findings);
+    let plans = field(entries, "plan");
+    let planned = Class::ALL.map(|class| {
+        let classes = plans.and_then(Node::entries);
+        classes.is_some_and(|classes| field(classes, class.as_str()).is_some())
+    });
+    let groups = groups::read_groups(field(entries, "group"), &rings, planned, findings);
     let known = (findings.count() == before && !rings.incomplete).then_some(groups.as_slice());
     let context = plans::Context { rings: &rings, groups: known };
-    let plans = plans::read_plans(field(entries, "plan"), context, findings);
+    let plans = plans::read_plans(plans, context, findings);
     let unidentified = groups.iter().position(|group| group.name.as_str() == super::UNIDENTIFIED);
     Some(Policy { approve, rings: rings.rings, groups, unidentified, plans })
 }

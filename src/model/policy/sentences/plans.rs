@@ -105,7 +105,8 @@ fn promise(gate: &Gate) -> String {
     // Rounded down: never more than is true.
     let times = (stopped * 100.0) as u32;
     let healthy = if samples == 1 { "1 healthy device".into() } else { format!("{samples} healthy devices") };
-    let base = format!("with {healthy} a release that fails on {failures} of them is stopped {times} times of 100");
+    let base =
+        format!("with {healthy} a release that fails on {failures} of them is stopped at least {times} times of 100");
     if stopped >= SURE {
         return base;
     }
@@ -170,7 +171,7 @@ fn reaches_all_after(plan: &Plan) -> String {
     let seconds = all - waves().last().map_or(0, |wave| wave.bake.as_secs());
     let unit = match seconds {
         0..600 => 1,
-        600..172_800 => 60,
+        600..7_200 => 60,
         _ => 3_600,
     };
     Span::from_secs(seconds.div_ceil(unit) * unit).in_words()
