@@ -85,15 +85,6 @@ pub(crate) fn parts(snapshot: &Snapshot) -> SnapshotParts {
     let policy = |policy: &AppliedPolicy| {
         AppliedPolicy::new(policy.seq, policy.applied.clone(), policy.digest, policy.text.clone())
     };
-    let mut rollouts: Vec<_> = Vec::new();
-    let mut freezes: Vec<_> = Vec::new();
-    for product in snapshot.products() {
-        let name = &product.product().name;
-        rollouts.extend(product.rollouts().iter().map(|rollout| (**rollout).clone()));
-        freezes.extend(product.freezes().iter().map(|freeze| (name.clone(), (**freeze).clone())));
-    }
-    rollouts.sort_by_key(|rollout| rollout.id);
-    freezes.sort_by_key(|(_, freeze)| freeze.id);
     SnapshotParts {
         seq: snapshot.seq(),
         head: (snapshot.seq() > 0).then(|| snapshot.head()),
@@ -105,8 +96,6 @@ pub(crate) fn parts(snapshot: &Snapshot) -> SnapshotParts {
         rollouts: rollouts(snapshot),
         freezes: snapshot.products().flat_map(|product| freezes(product)).collect(),
         devices: snapshot.devices().map(|(id, history)| (id.clone(), history.clone())).collect(),
-        rollouts,
-        freezes,
         tokens: snapshot.tokens().map(|token| (**token).clone()).collect(),
     }
 }
