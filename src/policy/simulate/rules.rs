@@ -130,8 +130,8 @@ name = "everyone"
 match = "any"
 ring = "third"
 [plan.intelligence]
-first = { waves = ["100%"], gate = { samples = HALF-OF-FIRST, failures = "10%", silence = "100%", within = "7d", timeout = "30d" } }
-second = { waves = ["100%"], gate = { samples = HALF-OF-SECOND, failures = "10%", silence = "100%", within = "7d", timeout = "30d" } }
+first = { waves = ["100%"], gate = { samples = HALF-OF-FIRST, failures = "10%", silence = "99.99%", within = "7d", timeout = "30d" } }
+second = { waves = ["100%"], gate = { samples = HALF-OF-SECOND, failures = "10%", silence = "99.99%", within = "7d", timeout = "30d" } }
 third = { waves = ["100%"] }
 "#;
 
