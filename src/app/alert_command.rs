@@ -39,6 +39,12 @@ impl AlertQueue {
         self.more.notify_one();
     }
 
+    /// Takes everything that waits.
+    #[cfg(test)]
+    pub(super) fn drain(&self) -> Vec<Alert> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    }
+
     async fn next(&self) -> Alert {
         loop {
             let alert = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();

@@ -20,6 +20,8 @@ mod tokens;
 #[cfg(test)]
 mod reports_tests;
 #[cfg(test)]
+mod rollouts_tick_tests;
+#[cfg(test)]
 mod tests;
 
 pub use devices::{DEVICES_PER_EVENT, Imported, import_devices, remove_devices};
