@@ -12,7 +12,7 @@ use super::alerts::{Alert, Alerts};
 use super::rollout_figures::figures;
 use crate::config::AlertSettings;
 use crate::model::testing::TestJournal;
-use crate::model::{Actor, Class, Event, Evidence, HaltCause, Plan, RolloutChange, RolloutKind};
+use crate::model::{Class, Event, Evidence, HaltCause, Plan, RolloutChange, RolloutKind};
 
 const STALE: &str = r#"
 [[ring]]
@@ -98,7 +98,7 @@ fn a_halt_and_a_freeze_are_told_once() {
     let release = journal.snapshot().product(&parse("agent")).unwrap().releases()[0].id;
     let text = r#"{"rings":[{"ring":"broad","waves":[{"share":10000,"over":"0s","bake":"0s"}]}]}"#;
     let plan: Plan = serde_json::from_str(text).unwrap();
-    let rollout = journal.add(Event::RolloutPlanned {
+    let rollout = journal.push(Event::RolloutPlanned {
         product: parse("agent"),
         release,
         rollout: RolloutKind::Release,
@@ -108,8 +108,8 @@ fn a_halt_and_a_freeze_are_told_once() {
     });
     let evidence = Evidence { failed: 4, ..Evidence::default() };
     let change = RolloutChange::Halted { cause: HaltCause::Person, reason: parse("it breaks"), evidence };
-    journal.add(Event::RolloutChanged { product: parse("agent"), rollout, change });
-    journal.add(Event::ProductFrozen { product: parse("agent"), reason: parse("too many halts") });
+    journal.push(Event::RolloutChanged { product: parse("agent"), rollout, change });
+    journal.push(Event::ProductFrozen { product: parse("agent"), reason: parse("too many halts") });
     alerts.look(journal.snapshot());
     alerts.look(journal.snapshot());
     let told: Vec<_> = queue.drain().into_iter().map(|alert| (alert.alert, alert.reason)).collect();
@@ -117,7 +117,6 @@ fn a_halt_and_a_freeze_are_told_once() {
     let figures = figures(journal.snapshot(), journal.now());
     assert_eq!((figures.halts["agent"], figures.frozen["agent"]), (1, 1));
     assert_eq!(figures.live[&("agent".to_owned(), "halted")], 1);
-    let _: Actor = Actor::system();
 }
 
 #[test]
