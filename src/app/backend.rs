@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::catalog::Catalog;
 use crate::control::{ControlError, Secret, TokenKey, record_reports};
-use crate::model::{Artifact, Blake3Digest, Report, Snapshot};
+use crate::model::{Artifact, Blake3Digest, DeviceId, Release, Report, RingName, Snapshot};
 use crate::serve::device::{Backend, RecordReportsError, RecordedReports};
 
 /// The catalog as the device listener sees it.
@@ -31,6 +31,10 @@ impl Backend for DeviceBackend {
 
     fn body(&self, artifact: &Artifact) -> Result<Option<Bytes>, String> {
         self.catalog.body(artifact).map_err(|error| error.to_string())
+    }
+
+    fn note_offer(&self, snapshot: &Snapshot, device: &DeviceId, release: &Release, ring: &RingName, now: Timestamp) {
+        self.catalog.note_offer(snapshot, device, release, ring, now);
     }
 
     async fn record_reports(&self, reports: Vec<Report>) -> Result<RecordedReports, RecordReportsError> {

@@ -109,7 +109,12 @@ fn tell(recovery: &Recovery) {
     if let Some(why) = &recovery.rewritten {
         tracing::warn!(%why, took_ms, "the index was rebuilt from the journal");
     }
-    tracing::info!(events_replayed = recovery.replayed, took_ms, "the data directory is open");
+    tracing::info!(
+        events_replayed = recovery.replayed,
+        reports_recounted = recovery.recounted,
+        took_ms,
+        "the data directory is open"
+    );
 }
 
 fn token_key(data: &Path) -> Result<TokenKey, AppError> {

@@ -1,6 +1,7 @@
 //! Figures of the rooms below serving, read when metrics are asked for.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -10,10 +11,13 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use crate::catalog::Catalog;
 use crate::publish::Publisher;
 
+use super::rollout_figures::encode_rollouts;
+
 /// Reads the journal's and the catalog's figures at each scrape.
 pub(super) struct Figures {
     pub(super) catalog: Arc<Catalog>,
     pub(super) publisher: Arc<Publisher>,
+    pub(super) stale_groups: Arc<AtomicUsize>,
 }
 
 impl std::fmt::Debug for Figures {
@@ -46,12 +50,22 @@ impl Collector for Figures {
                 "1 if the index could not be written and the next start replays more",
                 i64::from(self.catalog.is_index_behind()),
             ),
+            (
+                "ringfence_catalog_tallied_devices",
+                "Devices with a vote on a rollout, over all products",
+                self.catalog.tallied_devices() as i64,
+            ),
+            (
+                "ringfence_policy_stale_groups",
+                "Groups that get an older release than their staleness allows, once for each product",
+                self.stale_groups.load(Ordering::Relaxed) as i64,
+            ),
             ("ringfence_publish_uploads_open", "Open uploads", self.publisher.uploads().open_count() as i64),
         ];
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
-        Ok(())
+        encode_rollouts(&mut encoder, &snapshot, snapshot.present(self.catalog.clock_now()))
     }
 }

@@ -3,6 +3,10 @@
 //! What this room deliberately does not do: it parses no arguments, prints nothing, and holds no rule; every rule lives
 //! in the room it is about.
 
+mod alert_command;
+mod alerts;
+#[cfg(test)]
+mod alerts_tests;
 mod backend;
 mod background;
 mod bootstrap;
@@ -14,7 +18,9 @@ mod error;
 mod figures;
 mod keeper;
 mod offline;
+mod rollout_figures;
 mod run;
+mod ticker;
 mod wiring;
 
 pub use self::core::Core;

@@ -5,18 +5,21 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::alert_command::{AT_ONCE, AlertQueue, run_commands};
+use super::alerts::Alerts;
 use super::background;
 use super::bootstrap::bootstrap;
 use super::core::Core;
 use super::error::AppError;
 use super::keeper::Keeper;
+use super::ticker;
 use super::wiring::{Handlers, admin_limits, device_limits, handlers, log_filter, log_options};
 use crate::config::{LogSettings, Settings};
 use crate::serve::{Listener, ListenerName, ServeOptions};
@@ -115,7 +118,8 @@ pub(super) async fn run<F: Future<Output = ()>>(
     bootstrap(&core, settings).await?;
     let listeners = Listeners::bind(settings).await?;
     let keeper = Arc::new(Keeper::new(&core, settings.store.scrub_bytes_per_second));
-    let handlers = handlers(&core, settings, keeper.clone(), listeners.named())?;
+    let stale_groups = Arc::new(AtomicUsize::new(0));
+    let handlers = handlers(&core, settings, keeper.clone(), listeners.named(), stale_groups.clone())?;
     let note = core.data.join("server.json");
     let text = serde_json::to_vec(&listeners.bound).map_err(AppError::demo)?;
     durable::write_atomically(&note, &text, 0o644).map_err(AppError::io("write", &note))?;
@@ -126,6 +130,7 @@ pub(super) async fn run<F: Future<Output = ()>>(
     tasks.spawn(background::expire_uploads(core.clone(), stop.clone()));
     tasks.spawn(background::expire_reports(core.clone(), stop.clone()));
     tasks.spawn(background::scrub(keeper.clone(), settings.store.scrub_every, stop.clone()));
+    spawn_rollouts(&core, settings, &stale_groups, &tasks, &stop);
     tasks.close();
     // Without a service manager there is nobody to tell, which is no error.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -152,6 +157,24 @@ pub(super) async fn run<F: Future<Output = ()>>(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Starts what lets rollouts take their steps, and what tells people of it.
+fn spawn_rollouts(
+    core: &Core,
+    settings: &Settings,
+    stale_groups: &Arc<AtomicUsize>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let queue = (!settings.alert.command.is_empty()).then(|| Arc::new(AlertQueue::default()));
+    for queue in queue.iter().flat_map(|queue| std::iter::repeat_n(queue, AT_ONCE)) {
+        tasks.spawn(run_commands(queue.clone(), settings.alert.clone(), stop.clone()));
+    }
+    let catalog = &core.catalog;
+    let alerts = Arc::new(Alerts::new(queue, catalog.snapshot().seq(), stale_groups.clone()));
+    tasks.spawn(ticker::advance(catalog.clone(), alerts.clone(), stop.clone()));
+    tasks.spawn(ticker::watch_staleness(catalog.clone(), alerts, stop.clone()));
 }
 
 /// Leaves closing to the end of the process. Dropped after an error, sled writes once more, and panics or hangs.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use jiff::SignedDuration;
 use prometheus_client::registry::Registry;
@@ -69,12 +70,17 @@ pub(super) fn handlers(
     settings: &Settings,
     keeper: Arc<Keeper>,
     listeners: BTreeMap<String, Vec<String>>,
+    stale_groups: Arc<AtomicUsize>,
 ) -> Result<Handlers, AppError> {
     let mut registry = Registry::default();
     let connections = ConnectionMetrics::register(&mut registry);
     let device_metrics = DeviceMetrics::register(&mut registry);
     let (catalog, publisher) = (core.catalog.clone(), core.publisher.clone());
-    registry.register_collector(Box::new(Figures { catalog: catalog.clone(), publisher: publisher.clone() }));
+    registry.register_collector(Box::new(Figures {
+        catalog: catalog.clone(),
+        publisher: publisher.clone(),
+        stale_groups,
+    }));
     let backend = DeviceBackend { catalog: catalog.clone(), token_key: core.token_key.clone() };
     let salt = random_bytes().map_err(AppError::io("read randomness for", &core.data))?;
     let options = DeviceOptions {

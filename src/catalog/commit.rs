@@ -5,8 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
+use super::census::CensusCache;
 use super::error::{CatalogError, CommitError};
+use super::health::Tallies;
+use super::offers::LostOffers;
 use super::projection::Projection;
 use super::reports::Reports;
 use crate::journal::Journal;
@@ -24,6 +28,11 @@ pub struct Catalog {
     pub(super) blob_index: BlobIndex,
     pub(super) projection: Projection,
     pub(super) reports: Reports,
+    pub(super) tallies: Tallies,
+    pub(super) lost_offers: LostOffers,
+    pub(super) census: CensusCache,
+    /// Woken when something has changed that may let a rollout take a step.
+    pub(super) stirred: Notify,
     /// What readers see: durable events only.
     pub(super) published: ArcSwap<Snapshot>,
     pub(super) writer: Mutex<Writer>,
@@ -136,13 +145,21 @@ impl Catalog {
         fault::point("catalog.blobs-indexed");
         self.projection.advance(&newest, &records);
         fault::point("catalog.indexed");
+        self.begin_to_count(&newest, &records);
         self.published.store(newest);
         fault::point("catalog.published");
+        self.stirred.notify_one();
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
         // A panic inside `build` left the newest state untouched, so the lock is as good as new.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns once something has changed since the last call that may let a rollout take a step: a commit, or a report
+    /// of a failure. For one waiter.
+    pub async fn stirred(&self) {
+        self.stirred.notified().await;
     }
 
     /// The last fsynced event's sequence and hash: what to keep elsewhere to detect a rewritten journal.

@@ -8,8 +8,11 @@
 //! decision, and keeps no body (the store does).
 
 mod bodies;
+mod census;
 mod commit;
 mod error;
+mod health;
+mod offers;
 mod open;
 mod projection;
 mod record;
@@ -20,12 +23,15 @@ mod touched;
 #[cfg(test)]
 mod index_tests;
 #[cfg(test)]
+mod offers_tests;
+#[cfg(test)]
 mod reports_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use census::CensusKey;
 pub use commit::{Catalog, Committed};
 pub use error::{CatalogError, CommitError};
 pub use open::{CatalogOptions, Recovery};

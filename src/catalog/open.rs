@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
+use super::census::CensusCache;
 use super::commit::{Catalog, Writer};
 use super::error::CatalogError;
+use super::health::Tallies;
+use super::offers::LostOffers;
 use super::projection::Projection;
 use super::reports::{Reports, ReportsOptions};
 use crate::journal::{Journal, JournalError, JournalOptions, TornTail};
@@ -49,6 +52,8 @@ pub struct Recovery {
     pub rewritten: Option<String>,
     /// Events replayed from the journal.
     pub replayed: u64,
+    /// Report lines read to count the devices' votes again.
+    pub recounted: u64,
     /// How long opening took.
     pub took: Duration,
 }
@@ -84,6 +89,10 @@ impl Catalog {
             blob_index,
             projection,
             reports,
+            tallies: Tallies::default(),
+            lost_offers: LostOffers::default(),
+            census: CensusCache::default(),
+            stirred: tokio::sync::Notify::new(),
             published: ArcSwap::from_pointee(snapshot),
             writer: Mutex::new(Writer { newest, waiting: VecDeque::new() }),
             finishing: Mutex::new(()),
@@ -95,8 +104,10 @@ impl Catalog {
             catalog.index_blobs(&replay.records);
             catalog.projection.advance(&catalog.snapshot(), &replay.records);
         }
+        let recounted = catalog.reports.recount(&catalog.tallies, &catalog.snapshot(), catalog.now())?;
         let replayed = replay.replayed;
-        let recovery = Recovery { torn: replay.torn, index: origin, rewritten, replayed, took: started.elapsed() };
+        let recovery =
+            Recovery { torn: replay.torn, index: origin, rewritten, replayed, recounted, took: started.elapsed() };
         Ok((Arc::new(catalog), recovery))
     }
 

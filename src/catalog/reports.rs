@@ -13,9 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::Catalog;
 use super::error::CatalogError;
+use super::offers::offer_of;
 use super::record::{decode, encode};
 use crate::journal::{JournalOptions, lines::Lines};
 use crate::model::{DeviceId, ProductName, Report, ReportEvent, Version};
+use crate::policy::health::Counted;
 use crate::store::Index;
 
 /// Where the index stands in the lines.
@@ -60,8 +62,8 @@ struct Seen {
 }
 
 pub(super) struct Reports {
-    lines: Lines,
-    tree: sled::Tree,
+    pub(super) lines: Lines,
+    pub(super) tree: sled::Tree,
     keep_for: Duration,
     /// Between the look-up of an id and its line no other report comes.
     recording: Mutex<Unindexed>,
@@ -124,14 +126,19 @@ impl Reports {
         }
         let last = self.lines.iterate(after, &mut |position, line| {
             let report: Report = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+            // Offers have no id that could come again.
+            if offer_of(&report, line).is_some() {
+                return Ok(());
+            }
             self.index(position, &report).map_err(|error| error.to_string())
         })?;
         self.tree.insert(POSITION_KEY, encode(&last)?)?;
         Ok(())
     }
 
-    /// Queues those that are new. Returns what became of them and the position to wait for.
-    fn record(&self, reports: &[Report]) -> Result<(ReportOutcome, u64), CatalogError> {
+    /// Queues those that are new, and hands each of them to `count` in the order of their lines. Returns what became of
+    /// them and the position to wait for.
+    fn record(&self, reports: &[Report], count: &mut dyn FnMut(&Report)) -> Result<(ReportOutcome, u64), CatalogError> {
         let mut unindexed = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
         let mut outcome = ReportOutcome { recorded: 0, repeated: 0 };
         let mut newest = 0;
@@ -149,6 +156,7 @@ impl Reports {
             let line = serde_json::to_vec(report).map_err(|error| CatalogError::Index { why: error.to_string() })?;
             let position = self.lines.append(line)?;
             self.index_or_remember(&mut unindexed, position, report, key);
+            count(report);
             newest = newest.max(position);
             outcome.recorded += 1;
         }
@@ -218,10 +226,19 @@ fn status_key(device: &DeviceId, product: &ProductName) -> Vec<u8> {
 }
 
 impl Catalog {
-    /// Stores reports that were checked already; a known id changes nothing. Returns after fsync.
+    /// Stores reports that were checked already and counts the votes in them; a known id changes nothing. Returns after
+    /// fsync.
     pub async fn record_reports(&self, reports: Vec<Report>) -> Result<ReportOutcome, CatalogError> {
-        let (outcome, position) = self.reports.record(&reports)?;
+        let snapshot = self.snapshot();
+        let mut is_alarming = false;
+        let (outcome, position) = self.reports.record(&reports, &mut |report| {
+            let is_bad = matches!(report.event, ReportEvent::Failed | ReportEvent::RolledBack);
+            is_alarming |= self.tallies.reported(&snapshot, report) == Counted::Changed && is_bad;
+        })?;
         self.reports.lines.synced(position).await?;
+        if is_alarming {
+            self.stirred.notify_one();
+        }
         Ok(outcome)
     }
 

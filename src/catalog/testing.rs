@@ -91,6 +91,18 @@ fn copy_tree(from: &Path, to: &Path) {
     }
 }
 
+pub(crate) use super::offers_tests::STAGED;
+
+/// The events from this sequence on, as the journal's files have them.
+pub(crate) fn events_of(world: &World, from_seq: u64) -> Vec<Event> {
+    let mut files: Vec<_> =
+        std::fs::read_dir(&world.options.journal_dir).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let text: String = files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let records = text.lines().map(|line| serde_json::from_str::<crate::model::EventRecord>(line).unwrap());
+    records.filter(|record| record.seq >= from_seq).map(|record| record.event).collect()
+}
+
 pub(crate) fn parse<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().unwrap()
 }

@@ -27,6 +27,7 @@ mod release;
 mod result;
 mod rollout;
 mod serve;
+mod simulate;
 mod status;
 mod store;
 mod time;
@@ -106,6 +107,7 @@ enum Command {
     #[command(subcommand)]
     Device(device::Command),
     Explain(explain::Args),
+    Simulate(Box<simulate::Args>),
     #[command(subcommand)]
     Store(store::Command),
     #[command(subcommand)]
@@ -134,6 +136,7 @@ impl Command {
             Self::Policy(command) => command.run(),
             Self::Device(command) => command.run(),
             Self::Explain(args) => args.run(),
+            Self::Simulate(args) => args.run(),
             Self::Store(command) => command.run(),
             Self::Journal(command) => command.run(),
             Self::Token(command) => command.run(),

@@ -72,6 +72,8 @@ table! {
         reports: ReportsTable = ReportsTable::default(),
         /// What decisions allow.
         decision: DecisionTable = DecisionTable::default(),
+        /// What is run for each alert.
+        alert: AlertTable = AlertTable::default(),
         /// Bounds on what one client, or all of them, may use.
         limits: LimitsTable = LimitsTable::default(),
         /// The server's own log, on standard error.
@@ -150,6 +152,16 @@ table! {
     DecisionTable {
         /// How long a device may still download what was decided for it before, so that running downloads finish.
         download_grace: Length = hours(24),
+    }
+}
+
+table! {
+    /// What is run for each alert.
+    AlertTable {
+        /// The program and its arguments; it gets the alert as JSON on its standard input. Empty: nothing is run.
+        command: Vec<String> = Vec::new(),
+        /// A command that runs for longer is killed.
+        timeout: Length = seconds(10),
     }
 }
 

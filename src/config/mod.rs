@@ -13,8 +13,8 @@ mod values;
 pub use error::ConfigError;
 pub use file::schema;
 pub use settings::{
-    AdminSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogFormat, LogLevel, LogSettings,
-    PolicySettings, ReportSettings, Settings, StoreSettings,
+    AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogFormat,
+    LogLevel, LogSettings, PolicySettings, ReportSettings, Settings, StoreSettings,
 };
 pub use values::{ByteSize, Length, ValueError, parse_length};
 

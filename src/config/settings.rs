@@ -27,6 +27,8 @@ pub struct Settings {
     pub reports: ReportSettings,
     /// Decisions.
     pub decision: DecisionSettings,
+    /// Alerts.
+    pub alert: AlertSettings,
     /// Bounds.
     pub limits: LimitSettings,
     /// The log.
@@ -96,6 +98,15 @@ pub struct ReportSettings {
 pub struct DecisionSettings {
     /// How long a former decision may still be downloaded; may be zero.
     pub download_grace: Duration,
+}
+
+/// What is run for each alert.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertSettings {
+    /// The program and its arguments; empty: nothing is run.
+    pub command: Vec<String>,
+    /// How long it may run; not zero.
+    pub timeout: Duration,
 }
 
 /// Bounds on what one client, or all of them, may use. None is zero.

@@ -80,6 +80,14 @@ fn values_that_cannot_be() {
             "[store]\nindex_cache_bytes = \"64 MB\"\n",
             "ringfence.toml:2: \"64 MB\" is not a size: write a number of bytes, or a number with B, KiB, MiB, GiB or TiB, like \"64 MiB\"",
         ),
+        (
+            "[alert]\ncommand = [\"\"]\n",
+            "ringfence.toml:2: alert.command begins with an empty text: name a program, or leave the list empty",
+        ),
+        (
+            "[alert]\ntimeout = \"0s\"\n",
+            "ringfence.toml:2: alert.timeout is zero: nothing could be served with it; give a limit above zero",
+        ),
         ("data = \"\"\n", "ringfence.toml:1: data is empty: name a directory"),
         ("data = \"/dev/null\"\n", "ringfence.toml:1: data /dev/null is not a directory"),
         ("[device]\nlisten = \"8480\"\n", "ringfence.toml:2: invalid socket address syntax"),

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::error::Finding;
-use super::file::{AdminTable, DeviceTable, File, LimitsTable, LogTable, StoreTable};
+use super::file::{AdminTable, AlertTable, DeviceTable, File, LimitsTable, LogTable, StoreTable};
 use super::settings::{
-    AdminSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogSettings, PolicySettings,
-    ReportSettings, Settings, StoreSettings,
+    AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogSettings,
+    PolicySettings, ReportSettings, Settings, StoreSettings,
 };
 use super::values::{ByteSize, Length};
 
@@ -22,7 +22,7 @@ const SOCKET_PATH_MAX_BYTES: usize = 107;
 
 /// Checks the whole file.
 pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
-    let File { data, device, admin, policy, store, journal, reports, decision, limits, log } = file;
+    let File { data, device, admin, policy, store, journal, reports, decision, alert, limits, log } = file;
     let data = data_directory(&data, base)?;
     let LogTable { format, level } = log;
     let settings = Settings {
@@ -38,6 +38,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
             keep_for: length("reports.keep_for", reports.keep_for)?,
         },
         decision: DecisionSettings { download_grace: decision.download_grace.0 },
+        alert: alert_settings(alert)?,
         limits: limit_settings(limits)?,
         log: LogSettings { format, level },
         data,
@@ -108,6 +109,14 @@ fn store_settings(table: StoreTable) -> Result<StoreSettings, Finding> {
         scrub_every: length("store.scrub_every", scrub_every)?,
         scrub_bytes_per_second: bytes("store.scrub_bytes_per_second", scrub_bytes_per_second)?,
     })
+}
+
+fn alert_settings(table: AlertTable) -> Result<AlertSettings, Finding> {
+    if table.command.first().is_some_and(String::is_empty) {
+        let message = "alert.command begins with an empty text: name a program, or leave the list empty".to_owned();
+        return Err(Finding { key: "alert.command", message });
+    }
+    Ok(AlertSettings { command: table.command, timeout: length("alert.timeout", table.timeout)? })
 }
 
 fn limit_settings(table: LimitsTable) -> Result<LimitSettings, Finding> {

@@ -14,10 +14,13 @@ mod products;
 mod releases;
 mod reports;
 pub mod rollouts;
+mod rollouts_tick;
 mod tokens;
 
 #[cfg(test)]
 mod reports_tests;
+#[cfg(test)]
+mod rollouts_tick_tests;
 #[cfg(test)]
 mod tests;
 
@@ -29,4 +32,5 @@ pub use policies::{AppliedOutcome, apply_policy};
 pub use products::{AddedProduct, add_product};
 pub use releases::{approve_release, withdraw_release};
 pub use reports::record_reports;
+pub use rollouts_tick::advance_rollouts;
 pub use tokens::{Secret, TokenKey, adopt_token, create_token, revoke_token};

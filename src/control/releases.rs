@@ -7,6 +7,7 @@ use crate::catalog::{Catalog, Committed};
 use crate::model::{
     Actor, ApprovalRule, Event, ProductName, Reason, Release, ReleaseId, ReleaseState, Snapshot, Version,
 };
+use crate::policy::rollout::Publication;
 
 /// Approves a draft and publishes it. Approving what is published already changes nothing. `expected` is the manifest
 /// digest the approver looked at; another one is refused. Returns after fsync.
@@ -23,17 +24,20 @@ pub async fn approve_release(
             let (product, version) = (product.clone(), version.clone());
             return Err(ControlError::OtherRelease { product, version, expected, found: release.id });
         }
-        let publish = Event::ReleasePublished { product: product.clone(), release: release.id };
+        let releases = snapshot.product(product).ok_or_else(|| ControlError::UnknownProduct(product.clone()))?;
+        let publication = |before| Publication { snapshot, product: releases, release: release.id, before, now };
         match release.state_at(now) {
             ReleaseState::Published => Ok(Vec::new()),
-            ReleaseState::Approved => Ok(vec![publish]),
+            ReleaseState::Approved => Ok(publication(0).events()),
             ReleaseState::Withdrawn => Err(wrong_state(release, ReleaseState::Withdrawn, "approved")),
             ReleaseState::Draft if release.approval == ApprovalRule::Other && release.added.by == *actor => {
                 let (product, version) = (product.clone(), version.clone());
                 Err(ControlError::OwnRelease { product, version, publisher: actor.clone() })
             }
             ReleaseState::Draft => {
-                Ok(vec![Event::ReleaseApproved { product: product.clone(), release: release.id }, publish])
+                let mut events = vec![Event::ReleaseApproved { product: product.clone(), release: release.id }];
+                events.extend(publication(events.len()).events());
+                Ok(events)
             }
         }
     });

@@ -11,6 +11,8 @@ use crate::policy::{Requester, may_download};
 
 /// How long after a release was last decided for a device the device may still report on it: laptops sleep for weeks.
 const REPORT_GRACE: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// How far a device's clock may be ahead.
+const CLOCK_GRACE: SignedDuration = SignedDuration::from_mins(10);
 /// How many of a product's newest holds are looked behind.
 const HOLDS_MAX: usize = 16;
 
@@ -21,11 +23,20 @@ pub async fn record_reports(catalog: &Arc<Catalog>, reports: Vec<Report>) -> Res
     let (snapshot, now) = (catalog.snapshot(), catalog.now());
     for report in &reports {
         report.check().map_err(ControlError::Report)?;
-        if !was_seen(&snapshot, report, now) {
+        if report.at.is_some_and(|at| at.duration_since(now) > CLOCK_GRACE) {
+            return Err(ControlError::Report(ReportError::FromTheFuture));
+        }
+        if !was_offered(catalog, &snapshot, report) && !was_seen(&snapshot, report, now) {
             return Err(ControlError::Report(ReportError::UnknownRelease));
         }
     }
     catalog.record_reports(reports).await.map_err(ControlError::Catalog)
+}
+
+/// What a rollout has just offered needs no look at the past.
+fn was_offered(catalog: &Catalog, snapshot: &Snapshot, report: &Report) -> bool {
+    let release = snapshot.product(&report.product).and_then(|product| product.by_version(&report.version));
+    release.is_some_and(|release| catalog.was_offered(&report.device, &report.product, release.sequence))
 }
 
 fn was_seen(snapshot: &Snapshot, report: &Report, now: Timestamp) -> bool {

@@ -123,6 +123,9 @@ pub enum ReportError {
     /// The code is too long or not printable.
     #[error("a report's code has at most 64 printable characters")]
     BadCode,
+    /// It says it happened later than now.
+    #[error("the report says that it happened in the future: set the device's clock and report again")]
+    FromTheFuture,
     /// More metrics than a report may have.
     #[error("a report has at most {METRICS_MAX} metrics")]
     TooManyMetrics,

@@ -59,6 +59,7 @@ pub struct Snapshot {
     seq: u64,
     head: Option<Blake3Digest>,
     time: Option<Timestamp>,
+    inventory_seq: u64,
     products: Arc<BTreeMap<ProductName, Arc<ProductReleases>>>,
     policies: Arc<Vec<AppliedPolicy>>,
     holds: Arc<BTreeMap<HoldId, Arc<Hold>>>,
@@ -88,6 +89,12 @@ impl Snapshot {
     /// so that a clock set back cannot hide what has just been withdrawn or held.
     pub fn present(&self, clock: Timestamp) -> Timestamp {
         self.time.map_or(clock, |time| time.max(clock))
+    }
+
+    /// The sequence of the last event that changed the inventory, or of a later one: what is counted over all devices
+    /// holds for as long as this stays the same.
+    pub fn inventory_seq(&self) -> u64 {
+        self.inventory_seq
     }
 
     /// All products in order of name.

@@ -138,7 +138,9 @@ impl<'a> Case<'a> {
                     Some(false) => label = Some(Rule::Rollback),
                     None => {
                         if release.published_at.unwrap() > self.tick(now) {
-                            label = Some(Rule::Cadence);
+                            let defer = self.group.defer(self.product, self.class());
+                            let is_deferred = defer.ends_at(release.published_at.unwrap()) > now;
+                            label = Some(if is_deferred { Rule::Deferral } else { Rule::Cadence });
                         } else {
                             label = (kept > 0).then_some(Rule::Keep).or(self.paced_rule(release, current, now));
                             kept = kept.saturating_sub(1);

@@ -195,7 +195,10 @@ impl<'a> View<'a> {
                 return Err(Rejection::Kept);
             }
         } else {
-            return Err(Rejection::NotAtTick(self.pace.next_tick));
+            let deferred_to = self.defer.ends_at(published_at);
+            let is_deferred = deferred_to > self.now;
+            let at_tick = Rejection::NotAtTick(self.pace.next_tick);
+            return Err(if is_deferred { Rejection::Deferred(deferred_to) } else { at_tick });
         }
         self.pace_but_keep(release, current)
     }

@@ -13,6 +13,7 @@ use crate::model::{
     Actor, ApprovalRule, Artifact, Class, Event, Platform, ProductName, Release, ReleaseManifest, ReleaseState,
     Snapshot, TargetName, Version,
 };
+use crate::policy::rollout::Publication;
 use crate::store::{BlobStore as _, FsBlobs, Protection, StoreError};
 use crate::sys::fault;
 
@@ -211,6 +212,7 @@ fn events(
 ) -> Result<Vec<Event>, PublishError> {
     let (product, version, release) = (manifest.product.clone(), manifest.version.clone(), manifest.id());
     let releases = snapshot.product(&product).ok_or_else(|| PublishError::UnknownProduct(product.clone()))?;
+    let publication = |before| Publication { snapshot, product: releases, release, before, now };
     if let Some(known) = releases.by_version(&version) {
         return match known.state_at(now) {
             _ if known.id != release => {
@@ -218,10 +220,9 @@ fn events(
             }
             ReleaseState::Withdrawn => Err(PublishError::Withdrawn { product, version }),
             // A crash between the events of an automatic approval: this completes it.
-            ReleaseState::Draft if known.approval == ApprovalRule::Auto => Ok(approval(&product, release)),
-            ReleaseState::Approved if known.approval == ApprovalRule::Auto => {
-                Ok(vec![Event::ReleasePublished { product, release }])
-            }
+            ReleaseState::Draft if known.approval == ApprovalRule::Auto => Ok(approval(publication(0))),
+            ReleaseState::Approved if known.approval == ApprovalRule::Auto => Ok(publication(0).events()),
+            ReleaseState::Published if known.approval == ApprovalRule::Auto => Ok(publication(0).rest()),
             ReleaseState::Draft | ReleaseState::Approved | ReleaseState::Published => Ok(Vec::new()),
         };
     }
@@ -233,14 +234,17 @@ fn events(
     let sequence = releases.releases().len() as u64 + 1;
     let mut events = vec![Event::ReleaseAdded { release, sequence, manifest, approval: rule }];
     if rule == ApprovalRule::Auto {
-        events.extend(approval(&product, release));
+        events.extend(approval(publication(events.len())));
     }
     Ok(events)
 }
 
-fn approval(product: &ProductName, release: crate::model::ReleaseId) -> Vec<Event> {
-    let product = product.clone();
-    vec![Event::ReleaseApproved { product: product.clone(), release }, Event::ReleasePublished { product, release }]
+/// Approves a release, and publishes it behind that.
+fn approval(publication: Publication<'_>) -> Vec<Event> {
+    let (product, release) = (publication.product.product().name.clone(), publication.release);
+    let mut events = vec![Event::ReleaseApproved { product, release }];
+    events.extend(Publication { before: publication.before + 1, ..publication }.events());
+    events
 }
 
 /// Without a policy nothing is approved by itself.

@@ -10,6 +10,7 @@ mod faults;
 mod lifecycle;
 mod publish;
 mod real;
+mod rollouts;
 mod staging;
 mod uniform;
 mod wire;

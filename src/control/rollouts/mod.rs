@@ -32,13 +32,7 @@ use crate::model::{
     Event, Evidence, Freeze, ProductName, ProductReleases, Release, Rollout, RolloutChange, RolloutId, Snapshot,
     Version,
 };
-use crate::policy::health::Health;
 use crate::policy::rollout::{Census, Round};
-
-/// What devices have reported of a product.
-pub fn with_health<T>(_catalog: &Catalog, _product: &ProductName, look: impl FnOnce(&Health) -> T) -> T {
-    look(&Health::new())
-}
 
 /// A rollout and its product, by the rollout's number.
 ///
@@ -99,7 +93,7 @@ fn in_round<T>(
     let class = product.product().class;
     let no_plan = || RolloutRefusal::NoPlan { product: product.product().name.clone(), class };
     let policy = policy_in(snapshot, now).ok_or_else(no_plan)?;
-    Ok(with_health(catalog, &product.product().name, |health| look(&Round { product, policy, health, census, now })))
+    Ok(catalog.with_health(&product.product().name, |health| look(&Round { product, policy, health, census, now })))
 }
 
 /// The freeze in force.
@@ -133,10 +127,10 @@ fn known_of(round: &Round<'_>, rollout: &Rollout, detail: String) -> Evidence {
 }
 
 /// The devices of the inventory by group, counted before the commit: nobody else waits for it.
-async fn census_of(catalog: &Arc<Catalog>) -> Census {
-    let (snapshot, now) = (catalog.snapshot(), catalog.now());
+async fn census_of(catalog: &Arc<Catalog>) -> Arc<Census> {
+    let (snapshot, now, catalog) = (catalog.snapshot(), catalog.now(), catalog.clone());
     let counting = tokio::task::spawn_blocking(move || {
-        policy_in(&snapshot, now).map(|policy| Census::count(policy, &snapshot, now)).unwrap_or_default()
+        policy_in(&snapshot, now).map(|policy| catalog.census(&snapshot, policy, now)).unwrap_or_default()
     });
     counting.await.unwrap_or_default()
 }

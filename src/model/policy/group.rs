@@ -102,6 +102,13 @@ impl Group {
         self.timing.windows.as_ref()
     }
 
+    /// Whether any product has a rate of its own or its class's.
+    pub fn has_rate(&self) -> bool {
+        let by_class =
+            [Class::Intelligence, Class::Platform].iter().any(|class| self.timing.rate.for_class(*class).is_some());
+        by_class || !self.timing.rate.products().is_empty()
+    }
+
     /// How many of its devices may get something new in a period; `None`: any number.
     pub fn rate(&self, product: &ProductName, class: Class) -> Option<&Rate> {
         self.timing.rate.get(product, class)

@@ -91,11 +91,13 @@ impl Snapshot {
             }
             Event::PolicyApplied { digest, text } => self.add_policy(record.seq, *digest, text, stamp)?,
             Event::DevicesImported { devices } => {
+                self.inventory_seq = record.seq;
                 for device in devices {
                     self.set_device(&device.id, record, Some(Arc::new(Device::clone(device))));
                 }
             }
             Event::DevicesRemoved { devices } => {
+                self.inventory_seq = record.seq;
                 for id in devices {
                     self.set_device(id, record, None);
                 }

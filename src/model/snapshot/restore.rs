@@ -39,7 +39,8 @@ pub struct SnapshotParts {
 impl Snapshot {
     /// The snapshot with these parts, or what does not fit together.
     pub fn restore(parts: SnapshotParts) -> Result<Self, String> {
-        let mut snapshot = Self { seq: parts.seq, head: parts.head, time: parts.time, ..Self::default() };
+        let mut snapshot =
+            Self { seq: parts.seq, inventory_seq: parts.seq, head: parts.head, time: parts.time, ..Self::default() };
         let products = Arc::make_mut(&mut snapshot.products);
         for (product, releases) in parts.products {
             let name = product.name.clone();

@@ -207,6 +207,13 @@ impl Health {
         self.tally(rollout).map_or_else(Counts::default, |tally| tally.total(now))
     }
 
+    /// Whether the release with this sequence is the one the device was last offered by a rollout.
+    pub fn was_offered(&self, device: DeviceKey, sequence: u64) -> bool {
+        let entry = self.votes.get(device);
+        let tally = entry.and_then(|entry| self.tallies[usize::from(entry.place)].as_ref());
+        tally.is_some_and(|tally| tally.sequence == sequence)
+    }
+
     /// How many devices are counted.
     pub fn devices(&self) -> usize {
         self.votes.len()

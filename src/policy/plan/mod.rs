@@ -34,6 +34,7 @@ pub struct VersionChange {
     /// What they would see.
     pub to: Option<Version>,
     /// From when on; `None`: from the moment the policy is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// How many devices of the inventory. 0 where the group has none: it would change for a device that came.
     pub devices: u64,

@@ -101,7 +101,7 @@ fn each_safeguard_is_told() {
         (
             "3 halts in 7d",
             "4 halts in 7d",
-            "the breaker of intelligence freezes a product after 4 halts within 7 days instead of 3 halts within 7 days",
+            "the breaker of intelligence freezes a product after 4 halts within 1 week instead of 3 halts within 1 week",
         ),
         ("automatic = true", "automatic = false", "a halt of intelligence no longer begins the way back by itself"),
         (

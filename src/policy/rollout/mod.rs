@@ -9,6 +9,8 @@ mod census;
 mod exposure;
 mod halt;
 mod promote;
+mod publication;
+mod stale;
 mod start;
 mod state;
 
@@ -19,5 +21,7 @@ pub use exposure::share_of;
 pub(super) use exposure::{Admission, Exposure};
 pub use halt::{devices_with, halt};
 pub use promote::promote;
+pub use publication::Publication;
+pub use stale::{Stale, stale_groups};
 pub use start::{plan_expedite, plan_release};
 pub use state::{RolloutState, Standing, standing};

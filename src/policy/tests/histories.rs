@@ -9,8 +9,8 @@ use crate::model::{
     Rollout, RolloutChange, RolloutKind, RolloutStep, Span, Version, Wave,
 };
 
-/// Every event and every end lies on a whole hour from here.
-pub(super) const START: i64 = 1_700_000_000;
+/// Every event and every end, of a window or between ticks, too, lies on a whole hour from here: ten in the evening.
+pub(super) const START: i64 = 1_699_999_200;
 
 /// One thing that happens.
 #[derive(Debug, Clone)]

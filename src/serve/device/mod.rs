@@ -31,7 +31,7 @@ use super::connection::Handler;
 use super::http::BytesBody;
 use super::not_found::not_found;
 use super::problem::Problem;
-use crate::model::{Artifact, Blake3Digest, Report, ReportError, Snapshot};
+use crate::model::{Artifact, Blake3Digest, DeviceId, Release, Report, ReportError, RingName, Snapshot};
 use group_cache::GroupCache;
 pub(in crate::serve) use identity::bearer;
 use identity::identify;
@@ -49,6 +49,8 @@ pub trait Backend: Send + Sync + 'static {
     fn token_hash(&self, secret: &str) -> Option<Blake3Digest>;
     /// The bytes of an artifact; `None` if they are missing. An error is a sentence for the log.
     fn body(&self, artifact: &Artifact) -> Result<Option<Bytes>, String>;
+    /// A device is being offered a release that it does not have, in the ring of its group. Never waits.
+    fn note_offer(&self, snapshot: &Snapshot, device: &DeviceId, release: &Release, ring: &RingName, now: Timestamp);
     /// Stores reports of one device, all of them or none. Returns after fsync.
     fn record_reports(
         &self,
@@ -83,7 +85,8 @@ pub struct DeviceOptions {
     pub header_trusted_from: Vec<IpNet>,
     /// How long a download may go on after another release was decided.
     pub download_grace: SignedDuration,
-    /// When a device is told to ask again: at the end of the decision, but not before and not after.
+    /// When a device is told to ask again: at the end of the decision, but not before and not after; spread over a
+    /// tenth of that time, so that not all come at once.
     pub next_check: (Duration, Duration),
     /// Random, drawn once a process: keeps multipart boundaries from being foreseen.
     pub boundary_salt: u64,
@@ -94,7 +97,7 @@ impl Default for DeviceOptions {
         Self {
             header_trusted_from: Vec::new(),
             download_grace: SignedDuration::from_hours(24),
-            next_check: (Duration::from_secs(60), Duration::from_secs(4 * 3600)),
+            next_check: (Duration::from_secs(30), Duration::from_secs(4 * 3600)),
             boundary_salt: 0,
         }
     }

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 
 use super::{Answer, Backend, Inner, Problem, Refusal, RequestBody, identify};
-use crate::model::{Platform, ProductName, Snapshot, Version};
+use crate::model::{DeviceId, Platform, ProductName, Snapshot, Version};
 use crate::policy::{Decision, Requester, decide_in_group};
 use crate::serve::http::BytesBody;
 use crate::serve::http::etag::{Comparison, field_matches};
@@ -28,13 +28,16 @@ impl<B: Backend> Inner<B> {
         let product: ProductName = product.and_then(|text| text.parse().ok()).ok_or(Refusal::NotFound)?;
         let who = Requester { device: device.as_ref(), address, platform: query.platform, current: query.current };
         let decision = self.decide(&snapshot, &who, &product, now)?;
-        let next_check_s = self.next_check_s(&decision, now);
+        let next_check_s = self.next_check_s(&decision, device.as_ref(), now);
         let Some(release) = decision.release.as_ref().filter(|_| !decision.is_current) else {
             return Ok(nothing(next_check_s));
         };
         // The inventory's word on the platform comes before the request's, as in the decision.
         let record = device.as_ref().and_then(|id| snapshot.device(id)).and_then(|history| history.at(now));
         let platform = record.and_then(|device| device.platform.as_ref()).or(who.platform.as_ref());
+        if let (Some(device), Some(ring)) = (&device, &decision.ring) {
+            self.backend.note_offer(&snapshot, device, release, ring, now);
+        }
         let etag = release_etag(release.id.0.as_bytes());
         if is_known(request.headers(), &etag) {
             return Ok(not_modified(&etag));
@@ -58,16 +61,31 @@ impl<B: Backend> Inner<B> {
         if decision.visible { Ok(decision) } else { Err(Refusal::NotFound) }
     }
 
-    /// Seconds until the device should ask again: when the decision may change, within the configured bounds.
-    fn next_check_s(&self, decision: &Decision, now: Timestamp) -> u64 {
+    /// Seconds until the device should ask again: when the decision may change, within the configured bounds. Devices
+    /// that were told of the same moment come within a tenth of the time after it: before it they would come in vain.
+    fn next_check_s(&self, decision: &Decision, device: Option<&DeviceId>, now: Timestamp) -> u64 {
         let (least, most) = self.options.next_check;
-        let until = decision.valid_until.map_or(most.as_secs(), |until| {
-            // Up to the next whole second: a device that comes a moment early would come in vain.
+        let (least, most) = (least.as_secs(), most.as_secs().max(least.as_secs()));
+        let until = decision.valid_until.map(|until| {
+            // Up to the next whole second.
             let millis = until.as_millisecond().saturating_sub(now.as_millisecond());
             u64::try_from(millis).unwrap_or(0).div_ceil(1000)
         });
-        until.clamp(least.as_secs(), most.as_secs().max(least.as_secs()))
+        let spread = |seconds: u64| device.map_or(0, |device| seconds / 10 * spread_permille(device) / 1000);
+        match until {
+            Some(until) if until < most => (until.max(least) + spread(until.max(least))).min(most),
+            // Nothing is known to happen then, so some may as well come earlier.
+            _ => most - spread(most),
+        }
     }
+}
+
+/// A device's own place among all, from 0 to 1000: FNV-1a of its id, which is the same on every server.
+fn spread_permille(device: &DeviceId) -> u64 {
+    let bytes = device.as_str().bytes();
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    (hash >> 32) % 1001
 }
 
 pub(super) fn peer_address(request: &Request<RequestBody>) -> Option<IpAddr> {

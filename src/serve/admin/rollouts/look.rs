@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::timeline as story;
 use super::view::RolloutView;
 use crate::control::ControlError;
-use crate::control::rollouts::{find_rollout, with_health};
+use crate::control::rollouts::find_rollout;
 use crate::model::{ProductName, RolloutId};
 use crate::policy::rollout::standing;
 use crate::serve::admin::access::Services;
@@ -94,7 +94,7 @@ pub(in crate::serve::admin) async fn timeline(
 ) -> Result<([(HeaderName, HeaderValue); 1], String), Problem> {
     let (snapshot, now) = (services.catalog.snapshot(), services.catalog.now());
     let (product, rollout) = find_rollout(&snapshot, id)?;
-    let counts = with_health(&services.catalog, &rollout.product, |health| health.total(id, now));
+    let counts = services.catalog.with_health(&rollout.product, |health| health.total(id, now));
     let markdown = HeaderValue::from_static("text/markdown; charset=utf-8");
     Ok(([(CONTENT_TYPE, markdown)], story::write(product, rollout, &counts, now)))
 }

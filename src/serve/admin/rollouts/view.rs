@@ -7,7 +7,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::catalog::Catalog;
-use crate::control::rollouts::with_health;
 use crate::model::policy::Policy;
 use crate::model::{
     BasisPoints, GroupName, ProductReleases, Promote, Rollout, RolloutChange, RolloutKind, RolloutStep, Snapshot, Span,
@@ -181,7 +180,7 @@ impl RolloutView {
             reason: rollout.reason.as_ref().map(ToString::to_string),
             strategy: rollout.plan.strategy,
             stopped: rollout.steps().iter().rev().find_map(|step| stopped(step, stand.state)),
-            rings: with_health(catalog, &rollout.product, |health| {
+            rings: catalog.with_health(&rollout.product, |health| {
                 let census = Census::default();
                 let round = policy.map(|policy| Round { product, policy, health, census: &census, now });
                 let ring = |index| {

@@ -39,8 +39,10 @@ async fn two_rings_get_two_offers() {
     });
     let expected = json!({
         "product": "av", "version": "2.0", "release": release, "sequence": 2, "artifacts": [artifact], "reason": "",
-        "next_check_s": 14400,
+        "next_check_s": offer["next_check_s"],
     });
+    // Nothing is known to happen, so within four hours, and up to a tenth earlier.
+    assert!((12_960..=14_400).contains(&offer["next_check_s"].as_u64().unwrap()));
     assert_eq!(offer, expected);
     let text = String::from_utf8(answer.body).unwrap();
     assert!(text.starts_with(r#"{"product":"av","version":"2.0","release":""#), "keys keep their order: {text}");
@@ -55,7 +57,9 @@ async fn nothing_new_is_204_and_a_known_offer_304() {
     let server = world.serve();
     let current = server.get("/v1/offers/av?current=2.0", &[CANARY]).await;
     assert_eq!((current.status(), current.body.len()), (204, 0));
-    assert!(current.head.contains("retry-after: 14400"), "{}", current.head);
+    let retry_after = current.head.lines().find_map(|line| line.strip_prefix("retry-after: ")).unwrap();
+    assert!((12_960..=14_400).contains(&retry_after.parse::<u64>().unwrap()), "{}", current.head);
+    assert!(server.offers.lock().unwrap().is_empty(), "what the device has is no offer");
     let offer = server.get("/v1/offers/av", &[CANARY]).await;
     let etag = offer.head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
     for tags in [etag.to_owned(), etag[2..].to_owned(), "*".to_owned(), format!("\"x\", {etag}")] {
@@ -66,6 +70,12 @@ async fn nothing_new_is_204_and_a_known_offer_304() {
     assert_eq!(server.get("/v1/offers/av", &[CANARY, "if-none-match: \"x\""]).await.status(), 200);
     let head = server.ask("HEAD", "/v1/offers/av", &[CANARY], "").await;
     assert_eq!((head.head, head.body.len()), (offer.head, 0));
+    let offers = server.offers.lock().unwrap();
+    assert!(
+        offers.iter().all(|(_, version, ring)| (version.as_str(), ring.as_str()) == ("2.0", "canary")),
+        "{offers:?}"
+    );
+    assert_eq!(offers.len(), 7, "a known offer is one, too");
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{
-    Actor, ApprovalRule, Artifact, Blake3Digest, Class, Event, EventRecord, HoldScope, Platform, ReleaseManifest,
-    Report, ReportError, Sha256Digest, Snapshot, TokenScope,
+    Actor, ApprovalRule, Artifact, Blake3Digest, Class, DeviceId, Event, EventRecord, HoldScope, Platform, Release,
+    ReleaseManifest, Report, ReportError, RingName, Sha256Digest, Snapshot, TokenScope,
 };
 use crate::serve::device::{Backend, DeviceApi, DeviceMetrics, DeviceOptions, RecordReportsError, RecordedReports};
 use crate::serve::{ConnectionMetrics, Limits, Listener, ListenerName, ServeOptions, serve};
@@ -113,8 +113,10 @@ impl World {
             bodies: self.bodies,
             reports: Arc::default(),
             bodies_read: Arc::default(),
+            offers: Arc::default(),
         };
         let (reports, bodies_read) = (backend.reports.clone(), backend.bodies_read.clone());
+        let offers = backend.offers.clone();
         let mut registry = Registry::default();
         let options =
             DeviceOptions { header_trusted_from: vec!["127.0.0.1/32".parse().unwrap()], ..DeviceOptions::default() };
@@ -125,7 +127,7 @@ impl World {
         let metrics = ConnectionMetrics::register(&mut registry);
         let options = ServeOptions { name: ListenerName::Device, limits: Limits::default(), metrics };
         tokio::spawn(serve(listener, api, options, stop.clone()));
-        Server { address, reports, bodies_read, _stop: stop.drop_guard() }
+        Server { address, reports, bodies_read, offers, _stop: stop.drop_guard() }
     }
 }
 
@@ -138,6 +140,7 @@ struct TestBackend {
     bodies: HashMap<Blake3Digest, Bytes>,
     reports: Arc<Mutex<Vec<Report>>>,
     bodies_read: Arc<Mutex<usize>>,
+    offers: Arc<Mutex<Vec<(String, String, String)>>>,
 }
 
 impl Backend for TestBackend {
@@ -158,6 +161,11 @@ impl Backend for TestBackend {
         Ok(self.bodies.get(&artifact.blake3).cloned())
     }
 
+    fn note_offer(&self, _: &Snapshot, device: &DeviceId, release: &Release, ring: &RingName, _: Timestamp) {
+        let offer = (device.to_string(), release.version().to_string(), ring.to_string());
+        self.offers.lock().unwrap().push(offer);
+    }
+
     async fn record_reports(&self, reports: Vec<Report>) -> Result<RecordedReports, RecordReportsError> {
         if reports.iter().any(|report| report.version.as_str() == "9.9") {
             return Err(ReportError::UnknownRelease.into());
@@ -172,6 +180,8 @@ pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) reports: Arc<Mutex<Vec<Report>>>,
     pub(super) bodies_read: Arc<Mutex<usize>>,
+    /// Device, version and ring of each offer that was noted.
+    pub(super) offers: Arc<Mutex<Vec<(String, String, String)>>>,
     _stop: tokio_util::sync::DropGuard,
 }
 

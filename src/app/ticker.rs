@@ -1,0 +1,61 @@
+//! Letting rollouts take their steps: every second, and at once when something changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::alerts::Alerts;
+use crate::catalog::Catalog;
+use crate::control::advance_rollouts;
+
+/// How often it is looked whether a step is due.
+const EVERY: Duration = Duration::from_secs(1);
+/// The least time between two looks: a flood of failures asks for one halt.
+const REST: Duration = Duration::from_millis(20);
+
+/// Advances the rollouts and raises the alerts that follow, until stopped.
+pub(super) async fn advance(catalog: Arc<Catalog>, alerts: Arc<Alerts>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last_error = String::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+            () = catalog.stirred() => {}
+        }
+        let error = match advance_rollouts(&catalog).await {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        // Said once, not every second.
+        if !error.is_empty() && error != last_error {
+            tracing::error!(%error, "rollouts cannot take their next steps; it is tried again every second");
+        }
+        last_error = error;
+        alerts.look(&catalog.snapshot());
+        tokio::time::sleep(REST).await;
+    }
+}
+
+/// Looks for groups that have stayed behind, until stopped.
+pub(super) async fn watch_staleness(catalog: Arc<Catalog>, alerts: Arc<Alerts>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(60));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let (looking, raising) = (catalog.clone(), alerts.clone());
+        let looked = tokio::task::spawn_blocking(move || {
+            let snapshot = looking.snapshot();
+            raising.look_for_stale(&snapshot, snapshot.present(looking.clock_now()));
+        });
+        if let Err(error) = looked.await {
+            tracing::error!(%error, "looking for groups that are behind ended with a panic");
+        }
+    }
+}
