@@ -14,7 +14,7 @@ use crate::model::{GroupName, ProductName, Reason, Version};
 /// The version that is gone back from is halted first, unless only some groups go back. What clients will ignore is
 /// said before anything is done.
 #[derive(Debug, clap::Args)]
-pub(super) struct RollbackArgs {
+pub(in crate::cli) struct RollbackArgs {
     /// The product
     product: ProductName,
     /// The version to go back from [default: the newest that any device can have got]

@@ -14,7 +14,7 @@ use crate::model::{GateSignal, ProductName, Reason, Version};
 ///
 /// Older rollouts of the product that are halted give way to it: rolling forward to a fixed version is this one step.
 #[derive(Debug, clap::Args)]
-pub(super) struct StartArgs {
+pub(in crate::cli) struct StartArgs {
     /// The product
     product: ProductName,
     /// The version
@@ -30,7 +30,7 @@ pub(super) struct StartArgs {
 ///
 /// fail halts it at once. pass stands in for the open wave's gate, unless devices say otherwise; the bake time stays.
 #[derive(Debug, clap::Args)]
-pub(super) struct SignalArgs {
+pub(in crate::cli) struct SignalArgs {
     /// The rollout: its number, or PRODUCT@VERSION
     #[arg(value_name = "ROLLOUT")]
     which: Which,
@@ -49,7 +49,7 @@ pub(super) struct SignalArgs {
 
 /// End the freeze of a product after too many halts: its rollouts go on
 #[derive(Debug, clap::Args)]
-pub(super) struct ResetArgs {
+pub(in crate::cli) struct ResetArgs {
     /// The product
     product: ProductName,
     /// Why, for the journal

@@ -16,7 +16,7 @@ use crate::model::{GroupName, ProductName, Reason, Version};
 ///
 /// Nothing is exposed before as many people as the policy says have approved it. Its gates still run and can halt it.
 #[derive(Debug, clap::Args)]
-pub(super) struct ExpediteArgs {
+pub(in crate::cli) struct ExpediteArgs {
     /// The product
     product: ProductName,
     /// The version, which must be published
@@ -35,7 +35,7 @@ pub(super) struct ExpediteArgs {
 
 /// Approve an emergency rollout; with the last approval that is needed it starts
 #[derive(Debug, clap::Args)]
-pub(super) struct ApproveArgs {
+pub(in crate::cli) struct ApproveArgs {
     /// The rollout: its number, or PRODUCT@VERSION
     #[arg(value_name = "ROLLOUT")]
     which: Which,

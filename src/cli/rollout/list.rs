@@ -8,7 +8,7 @@ use crate::model::ProductName;
 
 /// List the rollouts that still move or can be made to, newest first
 #[derive(Debug, clap::Args)]
-pub(super) struct ListArgs {
+pub(in crate::cli) struct ListArgs {
     /// Only this product's
     #[arg(long, value_name = "PRODUCT")]
     product: Option<ProductName>,

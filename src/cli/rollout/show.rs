@@ -9,7 +9,7 @@ use crate::cli::{CliError, local};
 
 /// Draw a rollout: rings, waves, counts, what bakes for how long, and what its gates say
 #[derive(Debug, clap::Args)]
-pub(super) struct ShowArgs {
+pub(in crate::cli) struct ShowArgs {
     /// The rollout: its number, or PRODUCT@VERSION
     #[arg(value_name = "ROLLOUT")]
     which: Which,

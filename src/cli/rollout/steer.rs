@@ -14,14 +14,14 @@ use crate::model::Reason;
 
 /// Admit no further device until it is resumed; those that have the release keep it
 #[derive(Debug, clap::Args)]
-pub(super) struct PauseArgs {
+pub(in crate::cli) struct PauseArgs {
     #[command(flatten)]
     step: StepArgs,
 }
 
 /// Let a rollout go on after a pause, or after a halt that was a false alarm
 #[derive(Debug, clap::Args)]
-pub(super) struct ResumeArgs {
+pub(in crate::cli) struct ResumeArgs {
     #[command(flatten)]
     step: StepArgs,
 }
@@ -30,7 +30,7 @@ pub(super) struct ResumeArgs {
 ///
 /// What follows by the policy follows at once, too: a frozen product, or the way back.
 #[derive(Debug, clap::Args)]
-pub(super) struct HaltArgs {
+pub(in crate::cli) struct HaltArgs {
     #[command(flatten)]
     step: StepArgs,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub(super) struct HaltArgs {
 ///
 /// A bake time that is cut short is told in the journal. Into a ring that waits for a person this is the way.
 #[derive(Debug, clap::Args)]
-pub(super) struct PromoteArgs {
+pub(in crate::cli) struct PromoteArgs {
     #[command(flatten)]
     step: StepArgs,
     #[command(flatten)]

@@ -56,8 +56,8 @@ async fn what_cannot_be_gone_back_to_is_refused() {
     assert!(refused!(stage, go(Some("1.0"), Some("2.0"))).contains("it is not older than 1.0"));
     assert!(refused!(stage, go(None, Some("7.0"))).contains("no release 7.0"));
     assert!(refused!(stage, go(Some("7.0"), None)).contains("no release 7.0"));
-    let withdraw = crate::control::withdraw_release(catalog, &bo, &parse("intel"), &parse("1.0"), parse("gone"));
-    withdraw.await.unwrap();
+    let (intel, first) = (parse("intel"), parse("1.0"));
+    crate::control::withdraw_release(catalog, &bo, &intel, &first, parse("gone")).await.unwrap();
     assert!(refused!(stage, go(None, Some("1.0"))).contains("it was withdrawn"));
     let groups = BTreeSet::from([parse("nowhere")]);
     assert!(refused!(stage, rollback(catalog, &bo, NewRollback { groups, ..asked() })).contains("no group nowhere"));
@@ -87,7 +87,6 @@ async fn above_the_limit_the_number_of_devices_is_confirmed() {
 #[tokio::test]
 async fn what_clients_ignore_is_said() {
     let stage = Stage::new().await;
-    let product = parse("intel");
     for (version, target) in [("5.0", "daily.cvd"), ("6.0", "dists/stable/Release")] {
         let mut event = release_added(&stage.catalog, "intel", version, &[version.as_bytes()]).await;
         let Event::ReleaseAdded { release, manifest, .. } = &mut event else { unreachable!() };
@@ -107,5 +106,4 @@ async fn what_clients_ignore_is_said() {
     let both = look("6.0", "5.0").await;
     assert!(both.len() == 2 && both[0].contains("freshclam") && both[1].contains("apt"), "{both:?}");
     assert_eq!(look("5.0", "1.0").await.len(), 1);
-    let _: ProductName = product;
 }

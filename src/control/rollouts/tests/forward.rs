@@ -150,7 +150,8 @@ async fn signals_are_recorded_and_a_failing_one_halts() {
 async fn a_frozen_product_takes_a_reset() {
     let stage = Stage::new().await;
     let (catalog, bo) = (&stage.catalog, actor("bo"));
-    let reset = || reset_product(catalog, &bo, &parse("intel"), parse("understood"));
+    let intel = parse("intel");
+    let reset = || reset_product(catalog, &bo, &intel, parse("understood"));
     assert_eq!(refused!(stage, reset()), "intel is not frozen: there is nothing to reset");
     let first = stage.running("2.0").await;
     halt_rollout(catalog, &bo, first, parse("bad")).await.unwrap();
