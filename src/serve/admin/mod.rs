@@ -20,6 +20,7 @@ mod refusals;
 mod releases;
 mod rollouts;
 mod router;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod tokens;

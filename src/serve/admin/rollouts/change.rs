@@ -15,6 +15,7 @@ use crate::model::{Freeze, GateSignal, ProductName, Reason, RolloutId, Version};
 use crate::serve::admin::access::{Person, Services};
 use crate::serve::admin::extract::{InPath, Sent};
 use crate::serve::admin::releases::Because;
+use crate::serve::admin::steps::take_due_steps;
 use crate::serve::problem::Problem;
 
 /// The rollout of a release, to be started.
@@ -73,6 +74,7 @@ pub(in crate::serve::admin) async fn start(
 ) -> Result<(StatusCode, Json<RolloutView>), Problem> {
     let StartRequest { product, version, reason } = request;
     let rollout = start_rollout(&services.catalog, &person.actor, &product, &version, reason).await?;
+    take_due_steps(&services).await;
     Ok((StatusCode::CREATED, Json(view_of(&services, rollout.id)?)))
 }
 
@@ -105,6 +107,7 @@ pub(in crate::serve::admin) async fn resume(
     Sent(because): Sent<Because>,
 ) -> Result<Json<RolloutView>, Problem> {
     resume_rollout(&services.catalog, &person.actor, id, because.reason).await?;
+    take_due_steps(&services).await;
     view_of(&services, id).map(Json)
 }
 
@@ -137,6 +140,7 @@ pub(in crate::serve::admin) async fn promote(
     Sent(because): Sent<Because>,
 ) -> Result<Json<RolloutView>, Problem> {
     promote_rollout(&services.catalog, &person.actor, id, because.reason).await?;
+    take_due_steps(&services).await;
     view_of(&services, id).map(Json)
 }
 
@@ -155,6 +159,7 @@ pub(in crate::serve::admin) async fn signal(
 ) -> Result<Json<RolloutView>, Problem> {
     let SignalRequest { signal, source, reason } = request;
     signal_rollout(&services.catalog, &person.actor, id, (signal, source), reason).await?;
+    take_due_steps(&services).await;
     view_of(&services, id).map(Json)
 }
 
@@ -172,6 +177,7 @@ pub(in crate::serve::admin) async fn reset(
     Sent(because): Sent<Because>,
 ) -> Result<Json<ResetAnswer>, Problem> {
     let freeze = reset_product(&services.catalog, &person.actor, &product, because.reason).await?;
+    take_due_steps(&services).await;
     let Freeze { id, frozen, reason, .. } = freeze.as_ref();
     let freeze = FreezeView { id: *id, at: frozen.at, reason: reason.to_string() };
     Ok(Json(ResetAnswer { product: product.to_string(), freeze }))

@@ -16,6 +16,7 @@ use crate::control::rollouts::{
 use crate::model::{GroupName, ProductName, Reason, RolloutId, Version};
 use crate::serve::admin::access::{Person, Services};
 use crate::serve::admin::extract::{InPath, Sent};
+use crate::serve::admin::steps::take_due_steps;
 use crate::serve::problem::Problem;
 
 /// A rollback to be begun.
@@ -106,6 +107,7 @@ pub(in crate::serve::admin) async fn rollback(
         true => (StatusCode::OK, look_at_rollback(&services.catalog, &asked).await?),
         false => (StatusCode::CREATED, go_back(&services.catalog, &person.actor, asked).await?),
     };
+    take_due_steps(&services).await;
     let PlannedRollback { from, to, devices, blast_limit, warnings, rollout } = planned;
     let rollout = rollout.map(|rollout| view_of(&services, rollout.id)).transpose()?;
     let (from, to) = (from.version().to_string(), to.version().to_string());
@@ -145,5 +147,6 @@ pub(in crate::serve::admin) async fn approve(
     Sent(ApprovalRequest {}): Sent<ApprovalRequest>,
 ) -> Result<Json<RolloutView>, Problem> {
     approve_rollout(&services.catalog, &person.actor, id).await?;
+    take_due_steps(&services).await;
     view_of(&services, id).map(Json)
 }
