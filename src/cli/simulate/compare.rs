@@ -89,7 +89,16 @@ fn of_rule(ours: &Scenario, rule: &Rule) -> Scenario {
         }
     }
     let start_after = Span::from_secs(rule.start_after_minutes * 60);
-    Scenario { policy: rule.policy_for(devices), class: Class::Intelligence, fleet, start_after, ..ours.clone() }
+    // None of the others looks at what failing devices have in common.
+    let knows_shared = false;
+    Scenario {
+        policy: rule.policy_for(devices),
+        class: Class::Intelligence,
+        fleet,
+        start_after,
+        knows_shared,
+        ..ours.clone()
+    }
 }
 
 /// Prints the rows.

@@ -163,6 +163,7 @@ impl Args {
             report_delay: self.report_delay,
             human_halt: self.human_halt.0,
             duration: self.duration,
+            knows_shared: true,
             seed: self.seed,
             upsets: Upsets::default(),
         })

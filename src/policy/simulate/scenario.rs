@@ -31,6 +31,8 @@ pub struct Scenario {
     pub human_halt: Option<Span>,
     /// How long is looked at.
     pub duration: Span,
+    /// Whether the gates know what devices share: without it no cluster is found.
+    pub knows_shared: bool,
     /// What chance is made from.
     pub seed: u64,
     /// What goes wrong on the server's side and on the way.

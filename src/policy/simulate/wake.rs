@@ -146,7 +146,8 @@ impl World<'_> {
         });
         if let Some((rollout, ring, within_s)) = place {
             let at = self.server_now(at_s);
-            self.health.offered(self.roster.key(device), rollout, ring, at, self.roster.shared(device));
+            let shared = self.roster.shared(device).filter(|_| self.scenario.knows_shared);
+            self.health.offered(self.roster.key(device), rollout, ring, at, shared);
             self.silence_until_s = self.silence_until_s.max(at_s + within_s + 120);
         }
         let fate = fate(self.scenario, self.roster, device);
@@ -168,7 +169,8 @@ impl World<'_> {
         let Some(sequence) = self.own_rollout().map(|rollout| rollout.sequence) else { return };
         let none = BTreeMap::new();
         for (device, event) in reports {
-            self.health.reported(self.roster.key(device), sequence, event, &none, self.roster.shared(device));
+            let shared = self.roster.shared(device).filter(|_| self.scenario.knows_shared);
+            self.health.reported(self.roster.key(device), sequence, event, &none, shared);
         }
     }
 }

@@ -21,24 +21,24 @@ fn decided(scenario: &Scenario, run: &Run, device: u32, second: u64) -> bool {
 
 #[test]
 fn the_same_seed_ends_the_same_way() {
-    let one = scenario(WAVES, 3_000, 5);
+    let one = with_canaries(WAVES, 60, 3_000, 5);
     let (first, second) = (run(&one), run(&one));
     assert_eq!(first.exposed_s, second.exposed_s);
     assert_eq!(first.openings, second.openings);
     assert_eq!(format!("{:?}", first.records), format!("{:?}", second.records));
-    assert_ne!(first.exposed_s, run(&scenario(WAVES, 3_000, 6)).exposed_s);
+    assert_ne!(first.exposed_s, run(&with_canaries(WAVES, 60, 3_000, 6)).exposed_s);
 }
 
 #[test]
 fn decisions_from_the_journal_agree_for_each_device_at_each_check_in() {
     for seed in 0..seeds(3, 100) {
-        let mut one = scenario(WAVES, 400, seed);
+        let mut one = with_canaries(WAVES, 60, 400, seed);
         if seed % 3 == 2 {
             one.fault.failure_rate = 0.2;
         }
         let run = run(&one);
         let canaries = one.fleet.groups[0].devices as u32;
-        assert!(run.hit() > 0);
+        assert_eq!(run.hit() > 60, run.halt.is_none(), "seed {seed}");
         for device in canaries..run.devices as u32 {
             let got = run.exposed_second(device);
             if let Some(second) = got {
@@ -55,7 +55,7 @@ fn decisions_from_the_journal_agree_for_each_device_at_each_check_in() {
 #[test]
 fn no_wave_has_more_devices_than_its_share() {
     for seed in 0..seeds(5, 200) {
-        let one = scenario(WAVES, 2_000, seed);
+        let one = with_canaries(WAVES, 60, 2_000, seed);
         let run = run(&one);
         let canaries = one.fleet.groups[0].devices as u32;
         let rollout = run.snapshot.product(&one.product).unwrap().rollouts().last().unwrap().clone();
@@ -81,7 +81,7 @@ fn no_wave_has_more_devices_than_its_share() {
 
 #[test]
 fn exposure_never_falls_and_reaches_every_reachable_device() {
-    let run = run(&scenario(WAVES, 3_000, 1));
+    let run = run(&with_canaries(WAVES, 60, 3_000, 1));
     assert!(run.curve().is_sorted());
     assert_eq!(run.hit(), run.reachable);
     assert!(run.completed_minute.is_some() && run.halt.is_none());

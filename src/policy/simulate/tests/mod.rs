@@ -48,6 +48,7 @@ fn scenario(policy: &str, devices: u64, seed: u64) -> Scenario {
         report_delay: span("5m"),
         human_halt: None,
         duration: span("2d"),
+        knows_shared: true,
         seed,
         upsets: Upsets::default(),
     }
