@@ -42,6 +42,8 @@ pub(super) struct Product {
     pub(super) releases: u64,
     #[serde(default)]
     pub(super) newest: Option<String>,
+    #[serde(default)]
+    pub(super) frozen: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,6 +131,8 @@ pub(super) struct PolicyPlan {
     pub(super) regrouped: Vec<Regrouped>,
     #[serde(default)]
     pub(super) warnings: Vec<String>,
+    #[serde(default)]
+    pub(super) weakened: Vec<String>,
 }
 
 /// Devices that change their group.
@@ -146,6 +150,8 @@ pub(super) struct PolicyChange {
     pub(super) from: Option<String>,
     #[serde(default)]
     pub(super) to: Option<String>,
+    #[serde(default)]
+    pub(super) at: Option<Timestamp>,
     pub(super) devices: u64,
     #[serde(default)]
     pub(super) examples: Vec<String>,

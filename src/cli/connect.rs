@@ -128,6 +128,10 @@ impl Session {
         Ok(self.runtime.block_on(self.client.get(path))?)
     }
 
+    pub(super) fn get_text(&self, path: &str) -> Result<String, CliError> {
+        Ok(self.runtime.block_on(self.client.get_text(path))?)
+    }
+
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, CliError> {
         Ok(self.runtime.block_on(self.client.post(path, body))?)
     }

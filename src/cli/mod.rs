@@ -25,7 +25,9 @@ mod product;
 mod publish;
 mod release;
 mod result;
+mod rollout;
 mod serve;
+mod simulate;
 mod status;
 mod store;
 mod time;
@@ -95,6 +97,8 @@ enum Command {
     #[command(subcommand)]
     Release(release::Command),
     #[command(subcommand)]
+    Rollout(rollout::Command),
+    #[command(subcommand)]
     Hold(hold::Command),
     Pin(pin::PinArgs),
     Unpin(pin::UnpinArgs),
@@ -103,6 +107,7 @@ enum Command {
     #[command(subcommand)]
     Device(device::Command),
     Explain(explain::Args),
+    Simulate(Box<simulate::Args>),
     #[command(subcommand)]
     Store(store::Command),
     #[command(subcommand)]
@@ -124,12 +129,14 @@ impl Command {
             Self::Product(command) => command.run(),
             Self::Publish(args) => args.run(),
             Self::Release(command) => command.run(),
+            Self::Rollout(command) => command.run(),
             Self::Hold(command) => command.run(),
             Self::Pin(args) => args.run(),
             Self::Unpin(args) => args.run(),
             Self::Policy(command) => command.run(),
             Self::Device(command) => command.run(),
             Self::Explain(args) => args.run(),
+            Self::Simulate(args) => args.run(),
             Self::Store(command) => command.run(),
             Self::Journal(command) => command.run(),
             Self::Token(command) => command.run(),

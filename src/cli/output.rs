@@ -109,9 +109,9 @@ pub(super) fn short(digest: &str) -> String {
 pub(super) fn state_cell(text: String) -> Cell {
     let word = text.split(' ').next().unwrap_or_default();
     let color = match word {
-        "published" | "active" => Some(Color::Green),
-        "draft" | "approved" => Some(Color::Yellow),
-        "withdrawn" | "revoked" => Some(Color::Red),
+        "published" | "active" | "completed" => Some(Color::Green),
+        "draft" | "approved" | "exposing" | "baking" | "evaluating" | "paused" | "awaiting" => Some(Color::Yellow),
+        "withdrawn" | "revoked" | "halted" | "frozen" => Some(Color::Red),
         _ => None,
     };
     let cell = Cell::new(&text);
@@ -124,9 +124,11 @@ pub(super) fn state_cell(text: String) -> Cell {
 /// A word of the answer, coloured by what it means.
 pub(super) fn state(word: &str) -> String {
     match word {
-        "published" | "active" => styled(GREEN, word),
-        "draft" | "approved" => styled(YELLOW, word),
-        "withdrawn" | "revoked" => styled(RED, word),
+        "published" | "active" | "completed" => styled(GREEN, word),
+        "draft" | "approved" | "exposing" | "baking" | "evaluating" | "paused" | "awaiting approval" => {
+            styled(YELLOW, word)
+        }
+        "withdrawn" | "revoked" | "halted" | "frozen" => styled(RED, word),
         _ => word.to_owned(),
     }
 }

@@ -127,22 +127,31 @@ impl PlanArgs {
 fn planned(plan: &answer::PolicyPlan) -> String {
     let mut text = String::new();
     if !plan.changes.is_empty() {
+        let is_any_later = plan.changes.iter().any(|change| change.at.is_some());
         let rows = plan.changes.iter().map(|change| {
             let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "nothing".to_owned());
             let mut examples = change.examples.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
             if change.devices > 3 && !examples.is_empty() {
                 examples.push_str(", …");
             }
-            vec![
+            let mut row = vec![
                 change.product.clone(),
                 change.group.clone().unwrap_or_else(|| "-".to_owned()),
                 version(&change.from),
                 version(&change.to),
                 grouped(change.devices),
                 examples,
-            ]
+            ];
+            if is_any_later {
+                row.insert(4, time::shown_or(change.at, "at once"));
+            }
+            row
         });
-        text = table(&["product", "group", "from", "to", "devices", "for example"], rows.collect());
+        let mut headings = vec!["product", "group", "from", "to", "devices", "for example"];
+        if is_any_later {
+            headings.insert(4, "when");
+        }
+        text = table(&headings, rows.collect());
         text.push('\n');
     }
     let total = counted(plan.devices_total, "device");
@@ -159,7 +168,9 @@ fn planned(plan: &answer::PolicyPlan) -> String {
     };
     let warnings: String =
         plan.warnings.iter().map(|warning| format!("\n{} {warning}", styled(YELLOW, "warning:"))).collect();
-    format!("{text}{sum}{groups}{warnings}")
+    let weakened: String =
+        plan.weakened.iter().map(|weaker| format!("\n{} {weaker}", styled(YELLOW, "weaker:"))).collect();
+    format!("{text}{sum}{groups}{weakened}{warnings}")
 }
 
 impl ApplyArgs {

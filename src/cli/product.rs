@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::connect::ServerArgs;
-use super::output::{say, say_table};
+use super::output::{say, say_table, state};
 use super::{CliError, answer, time};
 use crate::model::{Class, ProductName};
 
@@ -59,6 +59,7 @@ impl ListArgs {
         let session = self.server.session()?;
         let answer = session.get("/v1/products")?;
         session.show(answer, |answer::Products { products }| {
+            let frozen: Vec<_> = products.iter().filter_map(said_frozen).collect();
             let rows = products.into_iter().map(|product| {
                 let newest = product.newest.unwrap_or_else(|| "none".to_owned());
                 let added = time::shown(product.added_at);
@@ -72,7 +73,14 @@ impl ListArgs {
                 ]
             });
             let none = "No products yet. Add one: ringfence product add NAME --class intelligence|platform";
-            say_table(&["product", "class", "releases", "newest", "added", "by"], rows.collect(), none)
+            say_table(&["product", "class", "releases", "newest", "added", "by"], rows.collect(), none)?;
+            frozen.iter().try_for_each(say)
         })
     }
+}
+
+/// That a product is frozen, why, and how that ends.
+fn said_frozen(product: &answer::Product) -> Option<String> {
+    let (name, why) = (&product.name, product.frozen.as_ref()?);
+    Some(format!("{name} is {}: {why}. To end it: ringfence rollout reset {name} --reason TEXT", state("frozen")))
 }

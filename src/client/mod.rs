@@ -118,6 +118,23 @@ impl Client {
         self.call(Method::POST, path, headers, Bytes::copy_from_slice(text.as_bytes())).await
     }
 
+    /// `GET path`, answered with text.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn get_text(&self, path: &str) -> Result<String, ClientError> {
+        let wait = self.options.answer_timeout;
+        let exchange = async {
+            let body = RequestBody::Whole(Full::new(Bytes::new()));
+            let (status, bytes) = self.read(self.send(Method::GET, path, HeaderMap::new(), body).await?).await?;
+            if !status.is_success() {
+                return Err(ClientError::Refused(Problem::read(status.as_u16(), &bytes)));
+            }
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        tokio::time::timeout(wait, exchange).await.map_err(|_| self.timed_out(wait))?
+    }
+
     async fn call(&self, method: Method, path: &str, headers: HeaderMap, body: Bytes) -> Result<Value, ClientError> {
         let wait = self.options.answer_timeout;
         let exchange = async {

@@ -116,6 +116,9 @@ pub enum ControlError {
     /// A device's report is not taken.
     #[error(transparent)]
     Report(ReportError),
+    /// A step of a rollout is not taken.
+    #[error(transparent)]
+    Rollout(#[from] super::rollouts::RolloutRefusal),
     /// Something below cannot be read or written.
     #[error(transparent)]
     Catalog(CatalogError),

@@ -1,5 +1,5 @@
 //! The use cases that change state, other than publishing: products, approvals, withdrawals, holds, pins, policies,
-//! devices, tokens, and device reports.
+//! devices, tokens, device reports, and what people do with rollouts (`rollouts`).
 //!
 //! Each is one function: it takes the catalog, the actor and checked input, builds its events against the newest state
 //! inside the commit, and returns what is now true. What this room deliberately does not do: it knows no HTTP and no
@@ -13,6 +13,7 @@ mod policies;
 mod products;
 mod releases;
 mod reports;
+pub mod rollouts;
 mod rollouts_tick;
 mod tokens;
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::decide::{known_product, next_recorded};
 use super::requester::{Requester, group_of};
 use super::view::View;
-use super::walk::{earlier, walk};
+use super::walk::{earlier, straight, walk};
 use crate::model::{ProductName, Release, RolloutKind, Snapshot, Version};
 
 /// How many past moments are looked at before the answer is no.
@@ -72,14 +72,21 @@ fn offered(view: &View<'_>, release: &Release) -> (bool, Option<Timestamp>) {
     let top = decided(None);
     // Of all versions a device may have, its own is the one with which nothing lower gets in the way.
     let own = decided(Some(release.version()));
-    // The way down leads from the versions that a rollback goes back from.
+    // The way down leads from the versions that a rollback goes back from; from the highest, if from any.
     let bad = view.rollbacks.iter().find_map(|rollback| match rollback.kind {
-        RolloutKind::Rollback { from, .. } if rollback.sequence == release.sequence => view.product.by_sequence(from),
+        RolloutKind::Rollback { from, .. } if rollback.sequence == release.sequence => {
+            let newer = view.product.releases().iter().rev().take_while(|newer| newer.sequence > release.sequence);
+            let between = newer.filter(|newer| newer.sequence <= from && newer.added.at <= view.now);
+            between.max_by(|a, b| a.version().cmp(b.version()))
+        }
         _ => None,
     });
     let back = bad.and_then(|bad| decided(Some(bad.version())));
+    // A device below a barrier is on its way to what a device that has it would see but for the next one.
+    let ahead = straight(view, Some(release.version()), &mut ()).release;
     let is_decided = [top, own, back].into_iter().flatten().any(|decided| decided.id == release.id);
     let leads_on = |to: &&Arc<Release>| to.version() > release.version() && view.is_way_to(release, to);
-    let is_on_the_way = release.manifest.barrier && [top, own].into_iter().flatten().any(|to| leads_on(&to));
+    let may_be_on_the_way = release.manifest.barrier && view.is_candidate(release) && view.gate(release).is_ok();
+    let is_on_the_way = may_be_on_the_way && [top, ahead].into_iter().flatten().any(|to| leads_on(&to));
     (is_decided || is_on_the_way, until)
 }

@@ -17,6 +17,7 @@ mod pace;
 mod plan;
 mod requester;
 pub mod rollout;
+pub mod simulate;
 mod steps;
 #[cfg(test)]
 mod tests;

@@ -149,9 +149,12 @@ impl<'a> View<'a> {
 
     /// Step 6: the rollback that leads a device with `current` down to this release, and whether it is open to it.
     pub(super) fn way_down(&self, release: &Release, current: &Version) -> Option<Result<&'a Rollout, Rejection<'a>>> {
-        let has = self.product.by_version(current)?.sequence;
+        // A release that was added later was not known then.
+        let has = self.product.by_version(current).filter(|release| release.added.at <= self.now)?.sequence;
         let leads = |rollback: &&'a Rollout| match rollback.kind {
-            RolloutKind::Rollback { from, .. } => rollback.sequence == release.sequence && has <= from,
+            RolloutKind::Rollback { from, .. } => {
+                rollback.sequence == release.sequence && release.sequence < has && has <= from
+            }
             RolloutKind::Release | RolloutKind::Expedite { .. } => false,
         };
         let rollback = self.rollbacks.iter().copied().find(leads)?;
@@ -192,7 +195,10 @@ impl<'a> View<'a> {
                 return Err(Rejection::Kept);
             }
         } else {
-            return Err(Rejection::NotAtTick(self.pace.next_tick));
+            let deferred_to = self.defer.ends_at(published_at);
+            let is_deferred = deferred_to > self.now;
+            let at_tick = Rejection::NotAtTick(self.pace.next_tick);
+            return Err(if is_deferred { Rejection::Deferred(deferred_to) } else { at_tick });
         }
         self.pace_but_keep(release, current)
     }
@@ -242,7 +248,11 @@ impl<'a> View<'a> {
             };
             match admission {
                 Admission::Admitted => return Ok(()),
-                Admission::NotBefore(until) => held_by = held_by.or(Some((rollout, until))),
+                // The newest is named; the first to open decides.
+                Admission::NotBefore(until) => {
+                    let (named, known) = held_by.unwrap_or((rollout, None));
+                    held_by = Some((named, earlier(known, until)));
+                }
             }
         }
         held_by.map_or(Ok(()), Err)

@@ -58,6 +58,12 @@ pub(super) enum PinBlock<'a> {
 
 /// Steps 1 to 12 for a device that has `current`.
 pub(super) fn walk<'a>(view: &View<'a>, current: Option<&Version>, recorder: &mut impl Recorder<'a>) -> Found<'a> {
+    let found = straight(view, current, recorder);
+    reroute(view, current, found)
+}
+
+/// As [`walk`], barriers on the way left out.
+pub(super) fn straight<'a>(view: &View<'a>, current: Option<&Version>, recorder: &mut impl Recorder<'a>) -> Found<'a> {
     // A hold on everything comes before a pin; when it ends, the pin decides.
     let over_pin = if view.freeze.is_none() { expedited_over_pin(view, current) } else { None };
     let found = match (view.pin, view.freeze, over_pin) {
@@ -69,8 +75,7 @@ pub(super) fn walk<'a>(view: &View<'a>, current: Option<&Version>, recorder: &mu
         }
         (None, ..) => highest(view, current, recorder),
     };
-    let found = Found { valid_until: earlier(found.valid_until, view.pace.closes_at), ..found };
-    reroute(view, current, found)
+    Found { valid_until: earlier(found.valid_until, view.pace.closes_at), ..found }
 }
 
 /// Step 7 before step 5: an emergency whose approval names the pinned group.

@@ -204,7 +204,10 @@ impl Rollout {
                 Some(stop) => stop.until = Some(at),
                 None => return Err(format!("rollout {} is not stopped", self.id)),
             },
-            RolloutChange::Completed => self.completed_at = Some(at),
+            RolloutChange::Completed => match self.completed_at {
+                Some(_) => return Err(format!("rollout {} has completed before", self.id)),
+                None => self.completed_at = Some(at),
+            },
             RolloutChange::Superseded { by } => self.ended = Some((at, End::Superseded(*by))),
             RolloutChange::RolledBack { by } => self.ended = Some((at, End::RolledBack(*by))),
             RolloutChange::Ended { .. } => self.ended = Some((at, End::Ended)),

@@ -99,7 +99,7 @@ impl Round<'_> {
     }
 
     /// What the gate of a ring says; `None` where nothing is open there, or there is no gate.
-    pub(super) fn verdict(&self, rollout: &Rollout, index: usize) -> Option<(Verdict, Evidence)> {
+    pub fn verdict(&self, rollout: &Rollout, index: usize) -> Option<(Verdict, Evidence)> {
         let plan = &rollout.plan.rings[index];
         let opened = &rollout.rings()[index].opened;
         let opening = opened.last()?;
@@ -200,19 +200,19 @@ impl Round<'_> {
     }
 
     /// The opening of a wave.
-    fn open(&self, rollout: &Rollout, index: usize, wave: usize) -> RolloutChange {
+    pub(super) fn open(&self, rollout: &Rollout, index: usize, wave: usize) -> RolloutChange {
         let ring = rollout.plan.rings[index].ring.clone();
         let class = self.product.product().class;
         let devices = match rollout.kind {
             RolloutKind::Rollback { devices, .. } => devices,
             RolloutKind::Release | RolloutKind::Expedite { .. } => self.census.in_ring(self.policy, &ring, class),
         };
-        let rated = self.census.rated(self.policy, &ring, class);
+        let rated = self.census.rated(self.policy, &ring, &rollout.product, class);
         RolloutChange::WaveOpened { ring, wave: u32::try_from(wave).unwrap_or(u32::MAX), devices, rated }
     }
 
     /// What a completed rollout takes the place of: everything older that still runs.
-    fn superseded_by(&self, completed: &Rollout) -> Vec<Event> {
+    pub(super) fn superseded_by(&self, completed: &Rollout) -> Vec<Event> {
         let is_older = |rollout: &&std::sync::Arc<Rollout>| match rollout.kind {
             RolloutKind::Release | RolloutKind::Expedite { .. } => {
                 rollout.sequence < completed.sequence && rollout.completed_at().is_none()

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{RolloutState, standing};
 use crate::model::{
-    Event, Plan, ProductReleases, Promote, Reason, Release, ReleaseState, RingName, RingPlan, Rollout, RolloutKind,
+    End, Event, Plan, ProductReleases, Promote, Reason, Release, ReleaseState, RingName, RingPlan, Rollout, RolloutKind,
 };
 
 /// The last release that is known to be good in a ring: the highest sequence that passed all its waves there (or never
@@ -39,17 +38,25 @@ fn good<'a>(
             .rollouts_of(release.sequence)
             .filter(|rollout| rollout.planned.at <= now && !matches!(rollout.kind, RolloutKind::Rollback { .. }))
             .peekable();
-        let is_bad = |rollout: &Rollout| {
-            matches!(standing(product, rollout, now).state, RolloutState::Halted | RolloutState::RolledBack)
-        };
         let is_unstaged = forward.peek().is_none();
-        let (mut any_passed, mut any_bad) = (false, false);
+        // A rollout that was begun anew takes the place of the one before; an emergency's halt counts beside it.
+        let (mut any_passed, mut is_bad, mut is_emergency_bad) = (false, false, false);
         for rollout in forward {
             any_passed |= has_passed(rollout);
-            any_bad |= is_bad(rollout);
+            match rollout.kind {
+                RolloutKind::Expedite { .. } => is_emergency_bad |= was_bad(rollout, now),
+                RolloutKind::Release | RolloutKind::Rollback { .. } => is_bad = was_bad(rollout, now),
+            }
         }
+        let any_bad = is_bad || is_emergency_bad;
         release.state_at(now) == ReleaseState::Published && !any_bad && (is_unstaged || any_passed)
     })
+}
+
+/// Whether a rollout was halted and not resumed, even if a newer one has taken its place since, or is gone back from.
+fn was_bad(rollout: &Rollout, now: Timestamp) -> bool {
+    let is_back = matches!(rollout.ended(), Some((at, End::RolledBack(_))) if at <= now);
+    is_back || rollout.stop_at(now).is_some_and(|stop| stop.is_halt)
 }
 
 /// The event that plans going back from a halted or completed rollout's release to `target`.

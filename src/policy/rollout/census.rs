@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::model::policy::{DeviceFacts, Group, Policy, UNIDENTIFIED};
-use crate::model::{Class, GroupName, RingName, Snapshot};
+use crate::model::{Class, GroupName, ProductName, RingName, Snapshot};
 
 /// The devices of the inventory counted by group, under one policy.
 #[derive(Debug, Clone, Default)]
@@ -48,8 +48,14 @@ impl Census {
     }
 
     /// As [`Census::in_ring`], for each group that has a rate.
-    pub fn rated(&self, policy: &Policy, ring: &RingName, class: Class) -> BTreeMap<GroupName, u64> {
-        let rated = in_ring(policy, ring, class).filter(|group| group.has_rate());
+    pub fn rated(
+        &self,
+        policy: &Policy,
+        ring: &RingName,
+        product: &ProductName,
+        class: Class,
+    ) -> BTreeMap<GroupName, u64> {
+        let rated = in_ring(policy, ring, class).filter(|group| group.rate(product, class).is_some());
         rated.map(|group| (group.name().clone(), self.in_group(group.name()))).collect()
     }
 

@@ -2,6 +2,8 @@
 
 mod histories;
 mod plans;
+mod precedence;
 mod properties;
+mod rollouts;
 mod rules;
 mod sample;

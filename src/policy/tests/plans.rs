@@ -91,7 +91,8 @@ fn changes_are_counted_by_group_and_version() {
       ],
       "devices_changed": 2,
       "devices_total": 3,
-      "warnings": []
+      "warnings": [],
+      "weakened": []
     }
     "#);
 }

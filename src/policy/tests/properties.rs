@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use super::histories::{history, moments, play, product, version};
 use crate::model::{Platform, Version};
 use crate::policy::oracle::{is_withheld, oracle};
-use crate::policy::{Decision, Outcome, Requester, decide, decide_in_group, decide_quiet, group_of, may_download};
+use crate::policy::{
+    Decision, Outcome, Requester, Rule, decide, decide_in_group, decide_quiet, group_of, may_download,
+};
 
 /// Versions a device may have: none said, each one, and between each.
 fn currents() -> Vec<Option<Version>> {
@@ -55,7 +57,8 @@ proptest! {
             prop_assert_eq!((decided[0].rule, decided[0].step), (decision.rule, decision.rule.step()));
             prop_assert!(decision.trace.is_sorted_by_key(|line| line.step));
             prop_assert_eq!(decision.is_current, version.is_some() && version == who.current);
-            prop_assert!(version.zip(who.current.as_ref()).is_none_or(|(version, current)| version >= *current));
+            let is_not_below = version.zip(who.current.as_ref()).is_none_or(|(version, current)| version >= *current);
+            prop_assert!(is_not_below || decision.rule == Rule::Rollback);
 
             prop_assert!(decision.valid_until.is_none_or(|end| end > now));
             if let Some((_, before)) = last.as_ref().filter(|(_, before)| before.valid_until.is_none_or(|end| now < end)) {
@@ -79,7 +82,12 @@ proptest! {
             .iter()
             .map(|now| {
                 let past = journal.snapshot_at(*now);
-                currents().into_iter().map(|current| oracle(&past, &who(current), &product(), *now).0).collect()
+                // What it has is a device's to keep, windows or not; that is nothing to download.
+                let gets = |current: Option<Version>| {
+                    let version = oracle(&past, &who(current.clone()), &product(), *now).0;
+                    version.filter(|version| current.as_ref() != Some(version))
+                };
+                currents().into_iter().map(gets).collect()
             })
             .collect();
         let grace = SignedDuration::from_hours(3);

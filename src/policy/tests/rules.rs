@@ -113,10 +113,19 @@ fn a_trace_reads_from_top_to_bottom() {
      1 fit         passed   4 published releases are for x
      2 withdrawn   passed   none newer than the one chosen was withdrawn
      2 barrier     passed   no barrier between 1.0 and 1.1
+     3 halt        passed   none newer than the one chosen is halted
+     3 freeze      passed   nothing newer than the one chosen is frozen
      4 hold        narrowed 2.1 is held for everyone (crashes on boot)
      5 pin         passed   group careful is not pinned
+     6 rollback    passed   no rollback concerns the group
+     7 expedite    passed   nothing is expedited for this device
      8 keep        decided  2.0 is the newest, and group careful stays one behind (N-1)
      8 deferral    passed   the group defers nothing
+     9 cadence     passed   the group has no cadence
+    10 ring        passed   nothing newer than the one chosen waits for ring late or a wave
+    10 staleness   passed   the group may stay stale
+    11 window      passed   the group has no maintenance windows
+    11 rate        passed   the group has no rate
     12 never_below passed   nothing newer than the one chosen is below the device's version
     12 highest     passed   1.1 is served
     ");

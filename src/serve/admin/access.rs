@@ -23,9 +23,9 @@ pub enum Action {
     Read,
     /// Adds products, uploads and publishes.
     Publish,
-    /// Approves and withdraws releases.
+    /// Approves and withdraws releases, asks for emergencies and approves them.
     Approve,
-    /// Adds and lifts holds and pins, applies policies, imports devices, keeps the store in order.
+    /// Adds and lifts holds and pins, steers rollouts, applies policies, imports devices, keeps the store in order.
     Operate,
     /// Creates, lists and revokes tokens.
     Administer,

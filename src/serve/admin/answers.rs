@@ -19,6 +19,8 @@ pub(super) struct ProductAnswer {
     releases: usize,
     /// The version of the newest published release.
     newest: Option<String>,
+    /// Why nothing new of it is exposed, if it is frozen.
+    frozen: Option<String>,
 }
 
 impl ProductAnswer {
@@ -26,6 +28,8 @@ impl ProductAnswer {
         let published = |release: &&std::sync::Arc<Release>| release.state_at(now) == ReleaseState::Published;
         let newest = product.releases().iter().rev().find(published);
         let releases = product.releases().len();
+        let frozen = product.freezes().iter().rfind(|freeze| freeze.is_active_at(now));
+        let frozen = frozen.map(|freeze| freeze.reason.to_string());
         let newest = newest.map(|release| release.version().to_string());
         let product = product.product();
         Self {
@@ -35,6 +39,7 @@ impl ProductAnswer {
             added_by: product.added_by.to_string(),
             releases,
             newest,
+            frozen,
         }
     }
 }

@@ -18,7 +18,9 @@ mod policies;
 mod products;
 mod refusals;
 mod releases;
+mod rollouts;
 mod router;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod tokens;

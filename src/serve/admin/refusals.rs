@@ -6,6 +6,7 @@ use std::fmt::Display;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::control::ControlError;
+use crate::control::rollouts::RolloutRefusal;
 use crate::journal::JournalError;
 use crate::publish::{PublishError, UploadError};
 use crate::serve::problem::Problem;
@@ -29,12 +30,35 @@ impl From<ControlError> for Problem {
             E::UnknownGroup(_) | E::UnknownRing(_) | E::EndsInThePast | E::BadPolicy(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
+            E::Rollout(refusal) => rollout_refused(refusal),
             E::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             E::Report(_) => StatusCode::UNPROCESSABLE_ENTITY,
             E::Random(_) | E::Contradiction(_) | E::Catalog(_) => return failed(&error),
             E::Journal(journal) => return journal_failed(journal),
         };
         Self::with_detail(status, error.to_string())
+    }
+}
+
+fn rollout_refused(refusal: &RolloutRefusal) -> StatusCode {
+    use RolloutRefusal as R;
+    match refusal {
+        R::NotApprover { .. } => StatusCode::FORBIDDEN,
+        R::Unconfirmed { .. } => StatusCode::PRECONDITION_FAILED,
+        R::NoPlan { .. } | R::NoEmergency(_) | R::ShortCriteria(_) | R::BadSource | R::BadTarget { .. } => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        R::Draft { .. }
+        | R::Unstaged { .. }
+        | R::WrongState { .. }
+        | R::Frozen { .. }
+        | R::NotFrozen(_)
+        | R::NothingOut(_)
+        | R::NoTarget { .. }
+        | R::ApprovedTwice(_)
+        | R::NoApproval(_)
+        | R::Expired(_)
+        | R::NoGate(_) => StatusCode::CONFLICT,
     }
 }
 

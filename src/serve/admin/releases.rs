@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::access::{Person, Services};
 use super::answers::{ReleaseAnswer, ReleasesAnswer};
 use super::extract::{InPath, Sent};
+use super::steps::take_due_steps;
 use crate::control::{ControlError, approve_release, withdraw_release};
 use crate::gate::Declared;
 use crate::model::{Blake3Digest, Platform, ProductName, Reason, ReleaseId, Sha256Digest, TargetName, Version};
@@ -127,6 +128,7 @@ pub(super) async fn publish(
     let artifacts = artifacts.into_iter().map(ArtifactRequest::read).collect::<Result<_, _>>()?;
     let release = NewRelease { product, version, is_barrier: barrier, is_older_allowed: allow_older, artifacts };
     let published = services.publisher.publish(&person.actor, release).await?;
+    take_due_steps(&services).await;
     let now = services.catalog.now();
     Ok(match published.is_new {
         true => (StatusCode::CREATED, Json(ReleaseAnswer::new(&published.release, now))),
@@ -148,6 +150,7 @@ pub(super) async fn approve(
     Sent(approval): Sent<Approval>,
 ) -> Result<Json<ReleaseAnswer>, Problem> {
     let approved = approve_release(&services.catalog, &person.actor, &product, &version, approval.release).await?;
+    take_due_steps(&services).await;
     Ok(Json(ReleaseAnswer::new(&approved, services.catalog.now())))
 }
 

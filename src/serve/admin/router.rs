@@ -15,8 +15,8 @@ use utoipa_axum::routes;
 
 use super::access::{Action, authorize};
 use super::{
-    AdminServices, explain, holds, inventory, journal, maintenance, open, pins, policies, products, releases, tokens,
-    uploads,
+    AdminServices, explain, holds, inventory, journal, maintenance, open, pins, policies, products, releases, rollouts,
+    tokens, uploads,
 };
 use crate::serve::bodies::RequestBody;
 use crate::serve::problem::Problem;
@@ -80,6 +80,9 @@ fn guarded_routes() -> [(Action, Routes); 5] {
         .routes(routes!(policies::show_past))
         .routes(routes!(policies::check))
         .routes(routes!(policies::plan))
+        .routes(routes!(rollouts::list))
+        .routes(routes!(rollouts::show))
+        .routes(routes!(rollouts::timeline))
         .routes(routes!(inventory::list))
         .routes(routes!(inventory::show))
         .routes(routes!(explain::explain))
@@ -92,13 +95,25 @@ fn guarded_routes() -> [(Action, Routes); 5] {
         .routes(routes!(releases::publish))
         .routes(routes!(uploads::open))
         .routes(routes!(uploads::show, uploads::append, uploads::drop_one));
-    let approve = OpenApiRouter::new().routes(routes!(releases::approve)).routes(routes!(releases::withdraw));
+    let approve = OpenApiRouter::new()
+        .routes(routes!(releases::approve))
+        .routes(routes!(releases::withdraw))
+        .routes(routes!(rollouts::approve))
+        .routes(routes!(rollouts::expedite));
     let operate = OpenApiRouter::new()
         .routes(routes!(holds::add))
         .routes(routes!(holds::lift))
         .routes(routes!(pins::add))
         .routes(routes!(pins::remove))
         .routes(routes!(policies::apply))
+        .routes(routes!(rollouts::start))
+        .routes(routes!(rollouts::pause))
+        .routes(routes!(rollouts::resume))
+        .routes(routes!(rollouts::halt))
+        .routes(routes!(rollouts::promote))
+        .routes(routes!(rollouts::signal))
+        .routes(routes!(rollouts::rollback))
+        .routes(routes!(rollouts::reset))
         .routes(routes!(inventory::import))
         .routes(routes!(inventory::remove))
         .routes(routes!(maintenance::verify))

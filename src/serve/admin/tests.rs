@@ -44,6 +44,9 @@ GET /v1/policy/history/{seq}
 GET /v1/products
 GET /v1/products/{product}/releases
 GET /v1/products/{product}/releases/{version}
+GET /v1/rollouts
+GET /v1/rollouts/{id}
+GET /v1/rollouts/{id}/timeline
 GET /v1/status
 GET /v1/store/stats
 GET /v1/tokens
@@ -63,6 +66,16 @@ POST /v1/products
 POST /v1/products/{product}/releases
 POST /v1/products/{product}/releases/{version}/approve
 POST /v1/products/{product}/releases/{version}/withdraw
+POST /v1/products/{product}/reset
+POST /v1/rollouts
+POST /v1/rollouts/expedite
+POST /v1/rollouts/rollback
+POST /v1/rollouts/{id}/approve
+POST /v1/rollouts/{id}/halt
+POST /v1/rollouts/{id}/pause
+POST /v1/rollouts/{id}/promote
+POST /v1/rollouts/{id}/resume
+POST /v1/rollouts/{id}/signal
 POST /v1/store/rebuild
 POST /v1/store/scrub
 POST /v1/store/sweep

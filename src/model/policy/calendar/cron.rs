@@ -81,7 +81,9 @@ impl Field {
             let (first, last) = if range == "*" {
                 (self.least, self.most)
             } else if let Some((first, last)) = range.split_once('-') {
-                (self.value(first).ok_or_else(wrong)?, self.range_end(last).ok_or_else(wrong)?)
+                let (first, last) = self.value(first).zip(self.value(last)).ok_or_else(wrong)?;
+                // A week that ends with Sunday ends with 7: as 0 the range would run backwards.
+                (first, if self.most == 7 && last == 0 && first > 0 { 7 } else { last })
             } else {
                 let only = self.value(range).ok_or_else(wrong)?;
                 (only, if step.is_some() { self.most } else { only })
@@ -96,11 +98,6 @@ impl Field {
             }
         }
         Ok(bits)
-    }
-
-    /// The end of a range. A week that ends with `Sun` ends with 7: as 0 the range would run backwards.
-    fn range_end(&self, word: &str) -> Option<u32> {
-        self.value(word).map(|value| if self.most == 7 && value == 0 { 7 } else { value })
     }
 }
 

@@ -10,7 +10,7 @@ pub(super) const DAY_NAMES: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thur
 /// A day's place in the week, Monday 0, by its long or three-letter name.
 pub(super) fn weekday(word: &str) -> Result<u8, String> {
     let is_named = |name: &&str| word.eq_ignore_ascii_case(name) || word.eq_ignore_ascii_case(&name[..3]);
-    let place = DAY_NAMES.iter().position(|name| is_named(&name));
+    let place = DAY_NAMES.iter().position(is_named);
     place.and_then(|place| u8::try_from(place).ok()).ok_or_else(|| format!("{word:?} is not a day of the week"))
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::error::{CalendarError, shown};
 use super::parse::number;
-use super::words;
+use super::{MAX_TEXT_BYTES, words};
 
 /// The longest period.
 const MAX_PERIOD_SECS: u64 = 31 * 86_400;
@@ -62,6 +62,9 @@ fn period_secs(word: &str) -> Result<u64, String> {
 }
 
 fn read(text: &str) -> Result<(u32, u64), String> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(format!("it is longer than {MAX_TEXT_BYTES} bytes"));
+    }
     let lower = text.to_ascii_lowercase();
     let words: Vec<&str> = lower.split_whitespace().collect();
     let [count, "device" | "devices", "per", period] = words[..] else {

@@ -1,9 +1,11 @@
 //! Plans: what is understood, and every finding with its line.
 
 mod bad;
+mod bad_gates;
 mod timing;
 
 use bad::{BAD, BETWEEN};
+use bad_gates::BAD_GATES;
 use proptest::prelude::*;
 
 use super::findings;
@@ -150,7 +152,7 @@ fn bad(change: &str) -> Vec<String> {
 
 #[test]
 fn everything_that_can_be_wrong_with_a_plan() {
-    for (change, expected) in BAD {
+    for (change, expected) in BAD.iter().chain(BAD_GATES) {
         assert_eq!(bad(change).join("\n"), *expected, "{change}");
     }
 }

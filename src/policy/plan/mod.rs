@@ -1,12 +1,21 @@
-//! What applying a policy would change: which devices would change group, and which would see another version.
+//! What applying a policy would change: which devices would change group, which would see another version and when, and
+//! which safeguards would be weaker.
+//!
+//! What this module deliberately does not do: look further ahead than to the next moment at which a decision may become
+//! another one. A plan is a comparison, not a simulation.
+
+mod curve;
+#[cfg(test)]
+mod tests;
+mod weakened;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::decide_in_group;
 use super::requester::{Requester, find_group};
+use super::{Decision, decide_in_group};
 use crate::model::policy::{Group, Policy};
 use crate::model::{DeviceId, GroupName, HoldScope, Platform, ProductName, Snapshot, Version};
 
@@ -24,6 +33,9 @@ pub struct VersionChange {
     pub from: Option<Version>,
     /// What they would see.
     pub to: Option<Version>,
+    /// From when on; `None`: from the moment the policy is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
     /// How many devices of the inventory. 0 where the group has none: it would change for a device that came.
     pub devices: u64,
     /// The first few of them, in order.
@@ -50,16 +62,19 @@ pub struct PolicyPlan {
     pub changes: Vec<VersionChange>,
     /// Changed groups.
     pub regrouped: Vec<GroupChange>,
-    /// How many devices would see another version of at least one product.
+    /// How many devices would see another version of at least one product at once.
     pub devices_changed: u64,
     /// How many devices the inventory has.
     pub devices_total: u64,
     /// What would no longer mean anything, one sentence each: holds and pins of groups and rings that would be gone,
     /// rules for products and versions that do not exist.
     pub warnings: Vec<String>,
+    /// What would be less safe, one sentence each.
+    pub weakened: Vec<String>,
 }
 
-type Versions = (Option<Version>, Option<Version>);
+/// What is seen now and what would be, and from when on where that is later.
+type Versions = (Option<Version>, Option<Version>, Option<Timestamp>);
 type Kind<'a> = (Option<&'a GroupName>, Option<&'a GroupName>, Option<&'a Platform>);
 type VersionKey = (ProductName, Option<GroupName>, Versions);
 type GroupKey = (Option<GroupName>, Option<GroupName>);
@@ -97,20 +112,21 @@ pub fn plan_change(snapshot: &Snapshot, proposed: &Policy, now: Timestamp) -> Po
         } else {
             seen.entry((names.0, names.1, platform)).or_insert_with(|| comparison.versions(old, new, &who))
         };
-        let changed = versions.iter().enumerate().filter(|(_, (from, to))| from != to);
+        let changed = versions.iter().enumerate().filter(|(_, (from, to, _))| from != to);
         let mut any = false;
         for (index, versions) in changed {
-            any = true;
+            any |= versions.2.is_none();
             count(&mut changes, (comparison.products[index].clone(), names.1.cloned(), versions.clone()), id);
         }
         plan.devices_changed += u64::from(any);
     }
     comparison.empty_groups(present.map(AsRef::as_ref), proposed, &filled, &mut changes);
-    let changes = changes.into_iter().map(|((product, group, (from, to)), (devices, examples))| VersionChange {
+    let changes = changes.into_iter().map(|((product, group, (from, to, at)), (devices, examples))| VersionChange {
         product,
         group,
         from,
         to,
+        at,
         devices,
         examples,
     });
@@ -119,6 +135,7 @@ pub fn plan_change(snapshot: &Snapshot, proposed: &Policy, now: Timestamp) -> Po
     let group_change = |((from, to), (devices, examples))| GroupChange { from, to, devices, examples };
     plan.regrouped = regrouped.map(group_change).collect();
     plan.warnings = warnings(snapshot, proposed, now);
+    plan.weakened = present.map(|present| weakened::weakened(present, proposed)).unwrap_or_default();
     plan
 }
 
@@ -140,11 +157,30 @@ impl<'a> Comparison<'a> {
 
     /// For each product, what is seen in the old group and in the new one.
     fn versions(&self, old: Option<&Group>, new: Option<&Group>, who: &Requester<'_>) -> Vec<Versions> {
-        let version = |group: Option<&Group>, product: &ProductName| {
-            let decision = decide_in_group(self.snapshot, group?, who, product, self.now);
-            decision.release.map(|release| release.version().clone())
-        };
-        self.products.iter().map(|product| (version(old, product), version(new, product))).collect()
+        self.products.iter().map(|product| self.version(old, new, who, product)).collect()
+    }
+
+    /// The versions now; where they are the same, those at the next moment at which one of them may change.
+    fn version(
+        &self,
+        old: Option<&Group>,
+        new: Option<&Group>,
+        who: &Requester<'_>,
+        product: &ProductName,
+    ) -> Versions {
+        let decided = |group: Option<&Group>, at| Some(decide_in_group(self.snapshot, group?, who, product, at));
+        let version = |decision: &Option<Decision>| Some(decision.as_ref()?.release.as_ref()?.version().clone());
+        let (before, after) = (decided(old, self.now), decided(new, self.now));
+        let (from, to) = (version(&before), version(&after));
+        let until = |decision: &Option<Decision>| decision.as_ref().and_then(|decision| decision.valid_until);
+        let next = until(&before).into_iter().chain(until(&after)).filter(|at| *at > self.now).min();
+        match next {
+            Some(at) if from == to => {
+                let (from, to) = (version(&decided(old, at)), version(&decided(new, at)));
+                (from, to, Some(at))
+            }
+            _ => (from, to, None),
+        }
     }
 
     /// Changes of groups that no device of the inventory is in, before or after.
@@ -161,7 +197,7 @@ impl<'a> Comparison<'a> {
         for name in names.into_iter().filter(|name| !filled.contains(*name)) {
             let old = present.and_then(|policy| policy.group(name));
             let versions = self.versions(old, proposed.group(name), &who);
-            for (product, versions) in self.products.iter().zip(versions).filter(|(_, (from, to))| from != to) {
+            for (product, versions) in self.products.iter().zip(versions).filter(|(_, (from, to, _))| from != to) {
                 changes.entry(((*product).clone(), Some(name.clone()), versions)).or_default();
             }
         }
