@@ -17,7 +17,7 @@ fn upsets(seed: u64) -> Upsets {
     let (from, back) = (below(seed, 3, 600) as u32, below(seed, 4, 600) as u32);
     let down = below(seed, 5, 900) as u32;
     Upsets {
-        down: vec![down..down + below(seed, 6, 240) as u32 + 1],
+        down: std::iter::once(down..down + below(seed, 6, 240) as u32 + 1).collect(),
         clock: vec![(from, step_s), (from + back + 1, 0)],
         twice: unit(seed, 0, 1_007),
         late_max_minutes: below(seed, 8, 90) as u32,
