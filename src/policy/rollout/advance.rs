@@ -93,6 +93,9 @@ impl Round<'_> {
         (0..rollout.rings().len()).find_map(|index| {
             let (verdict, evidence) = self.verdict(rollout, index)?;
             let Verdict::Fail(cause) = verdict else { return None };
+            if forgiven(rollout).is_some_and(|forgiven| bad(&evidence) <= 2 * forgiven) {
+                return None;
+            }
             let reason = words(&evidence.detail);
             Some(halt(self, rollout, cause, reason, evidence))
         })
@@ -166,7 +169,7 @@ impl Round<'_> {
                     changes.push(RolloutChange::WavePassed { ring: plan.ring.clone(), wave: place, evidence });
                 }
                 Err(overdue) => {
-                    changes.extend(overdue);
+                    changes.extend(overdue.map(|alert| *alert));
                     return;
                 }
             }
@@ -179,7 +182,7 @@ impl Round<'_> {
     }
 
     /// Whether the open wave of a ring passes now; if not, the alert that is due.
-    fn passes(&self, rollout: &Rollout, index: usize, wave: usize) -> Result<Evidence, Option<RolloutChange>> {
+    fn passes(&self, rollout: &Rollout, index: usize, wave: usize) -> Result<Evidence, Option<Box<RolloutChange>>> {
         let exposure = Exposure::new(self.product, rollout, index);
         let baked_at = exposure.baked_at(wave, self.now).filter(|at| *at <= self.now).ok_or(None)?;
         let plan = &rollout.plan.rings[index];
@@ -196,7 +199,8 @@ impl Round<'_> {
             matches!(&step.change, RolloutChange::Overdue { ring, wave, .. } if *ring == plan.ring && *wave == place)
         });
         let is_overdue = gate.timeout.ends_at(baked_at) <= self.now && !is_told;
-        Err(is_overdue.then(|| RolloutChange::Overdue { ring: plan.ring.clone(), wave: place, evidence }))
+        let alert = || Box::new(RolloutChange::Overdue { ring: plan.ring.clone(), wave: place, evidence });
+        Err(is_overdue.then(alert))
     }
 
     /// The opening of a wave.
@@ -232,6 +236,25 @@ impl Round<'_> {
     pub(super) fn class_plan(&self) -> Option<&ClassPlan> {
         self.policy.plan(self.product.product().class)
     }
+}
+
+/// How many devices had failed or fallen silent when a person resumed the rollout after a halt: the gate does not halt
+/// it for the same ones again, only once they are more than twice as many.
+fn forgiven(rollout: &Rollout) -> Option<u64> {
+    let mut halted = None;
+    let mut forgiven = None;
+    for step in rollout.steps() {
+        match &step.change {
+            RolloutChange::Halted { evidence, .. } => halted = Some(bad(evidence)),
+            RolloutChange::Resumed { .. } => forgiven = halted.take().or(forgiven),
+            _ => {}
+        }
+    }
+    forgiven
+}
+
+fn bad(evidence: &Evidence) -> u64 {
+    evidence.failed + evidence.rolled_back + evidence.silent
 }
 
 /// Whether the last word of a monitoring system since the wave opened was that it passes.

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use crate::model::testing::TestJournal;
 use crate::model::{
-    BasisPoints, Class, DeviceId, Event, Plan, ProductName, Promote, ReportEvent, RingPlan, Rollout, RolloutChange,
-    RolloutKind, Span, Wave,
+    BasisPoints, Class, DeviceId, Event, Evidence, HaltCause, Plan, ProductName, Promote, ReportEvent, RingPlan,
+    Rollout, RolloutChange, RolloutKind, Span, Wave,
 };
 use crate::policy::health::{DeviceKey, Health};
 use crate::policy::rollout::{Census, RolloutState, Round, next_steps, plan_release, share_of, standing};
@@ -236,6 +236,33 @@ fn a_late_failure_halts_a_completed_rollout() {
     let who = Requester { device: Some(&devices[0]), ..Requester::default() };
     let seen = decide_quiet(stand.journal.snapshot(), &who, &product(), now).release;
     assert_eq!(seen.map(|release| release.sequence), Some(1));
+}
+
+#[test]
+fn a_false_alarm_that_a_person_resumes_is_not_raised_again_by_the_same_devices() {
+    let mut stand = Stand::new();
+    let id = stand.publish("2.0");
+    stand.tick();
+    stand.run(15, 100, |_, _| Fate::Healthy);
+    let devices: Vec<_> = stand.has.keys().filter(|id| id.as_str().starts_with("pc")).cloned().collect();
+    let fail = |stand: &mut Stand, devices: &[DeviceId]| {
+        for device in devices {
+            let key = DeviceKey(u64::from(blake(device)));
+            stand.health.reported(key, 2, ReportEvent::Failed, &BTreeMap::new(), std::iter::empty());
+        }
+        stand.journal.advance(60);
+    };
+    // A halt by hand, so that no rollback follows, with the evidence that the gate would have had.
+    fail(&mut stand, &devices[..20]);
+    let evidence = Evidence { failed: 20, ..Evidence::default() };
+    let reason = || "a broken probe".parse().unwrap();
+    stand.change(id, RolloutChange::Halted { cause: HaltCause::Failures, reason: reason(), evidence });
+    stand.change(id, RolloutChange::Resumed { reason: reason() });
+    stand.tick();
+    assert_eq!(stand.state(id), RolloutState::Completed);
+    fail(&mut stand, &devices[..50]);
+    stand.tick();
+    assert_ne!(stand.state(id), RolloutState::Completed, "more than twice as many");
 }
 
 #[test]
