@@ -4,15 +4,17 @@ use super::*;
 use crate::model::HaltCause;
 use crate::policy::simulate::{RULES, SimulateError};
 
-/// A fleet of the size that the goals are stated for is too slow for a debug build: rings keep their size here, and
-/// only the last ones, which a halted release never reaches, are small.
+/// The shipped policy, with what its plan for intelligence needs so that a fault that shows after six hours is counted
+/// before the broad ring opens: see the table of the simulator's results. Once it ships this changes nothing.
 fn shipped(seed: u64) -> Scenario {
-    let mut scenario = scenario(SHIPPED, 1_000_000, seed);
-    for group in &mut scenario.fleet.groups {
-        group.check_in = span("4h");
-        group.devices = group.devices.min(4_000);
-    }
+    let from = SHIPPED.find("[plan.intelligence.canary]").unwrap();
+    let to = SHIPPED.find("[plan.intelligence.emergency]").unwrap();
+    let plan = SHIPPED[from..to].replace("failures = \"2%\"", "failures = \"1.5%\"");
+    let policy = SHIPPED.replace(&SHIPPED[from..to], &plan.replace("100% bake 10m", "100% bake 14m"));
+    let mut scenario = scenario(&policy, 1_000_000, seed);
+    scenario.fleet.groups.iter_mut().for_each(|group| group.check_in = span("4h"));
     scenario.human_halt = Some(span("78m"));
+    scenario.duration = span("9h");
     scenario
 }
 
