@@ -1,4 +1,5 @@
-//! Decisions with 100,000 devices, 500 groups and 1,000 releases of one product.
+//! Decisions with 100,000 devices, 1,000 groups and 1,000 releases of one product, of which the last 50 are in rollouts
+//! that are still under way.
 //!
 //! `cargo bench --bench decide`. What is measured: a decision with the group known and unknown, the group alone, a
 //! permission to download, and the plan of a policy change over the whole inventory.
@@ -10,14 +11,16 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use jiff::{SignedDuration, Timestamp};
 use ringfence::model::policy::Policy;
 use ringfence::model::{
-    ApprovalRule, Artifact, Blake3Digest, Class, Device, DeviceId, Event, EventRecord, ProductName, ReleaseManifest,
-    Sha256Digest, Snapshot,
+    ApprovalRule, Artifact, BasisPoints, Blake3Digest, Class, Device, DeviceId, Event, EventRecord, Plan, ProductName,
+    Promote, ReleaseId, ReleaseManifest, RingPlan, RolloutChange, RolloutKind, Sha256Digest, Snapshot, Span, Wave,
 };
 use ringfence::policy::{Requester, decide, decide_in_group, decide_quiet, group_of, may_download, plan_change};
 
-const GROUPS: usize = 500;
+const GROUPS: usize = 1_000;
 const DEVICES: usize = 100_000;
 const RELEASES: u64 = 1_000;
+/// The last ones, each in a rollout of its own.
+const ROLLOUTS: u64 = 50;
 
 fn push(snapshot: &mut Snapshot, time: Timestamp, event: Event) {
     let (seq, prev) = (snapshot.seq() + 1, snapshot.head());
@@ -71,8 +74,37 @@ fn world() -> (Snapshot, ProductName, Timestamp) {
         let release = manifest.id();
         push(&mut snapshot, now, Event::ReleaseAdded { release, sequence, manifest, approval: ApprovalRule::Auto });
         push(&mut snapshot, now, Event::ReleasePublished { product: product.clone(), release });
+        if sequence > RELEASES - ROLLOUTS {
+            roll_out(&mut snapshot, now, &product, release);
+        }
     }
     (snapshot, product, now)
+}
+
+/// The first ring is half open, and the second not at all.
+fn roll_out(snapshot: &mut Snapshot, now: Timestamp, product: &ProductName, release: ReleaseId) {
+    let wave = |share| Wave { share: BasisPoints::new(share), over: Span::NONE, bake: Span::from_secs(3_600) };
+    let ring = |name: &str| RingPlan {
+        ring: name.parse().unwrap(),
+        waves: vec![wave(5_000), wave(10_000)],
+        gate: None,
+        promote: Promote::Automatic,
+    };
+    let plan = Plan { rings: vec![ring("early"), ring("late")], ..Plan::default() };
+    let (rollout, salt, reason) = (RolloutKind::Release, release.to_string(), None);
+    push(snapshot, now, Event::RolloutPlanned { product: product.clone(), release, rollout, plan, salt, reason });
+    let rollout = snapshot.seq();
+    for change in [
+        RolloutChange::Started,
+        RolloutChange::WaveOpened {
+            ring: "early".parse().unwrap(),
+            wave: 0,
+            devices: 1_000,
+            rated: Default::default(),
+        },
+    ] {
+        push(snapshot, now, Event::RolloutChanged { product: product.clone(), rollout, change });
+    }
 }
 
 fn benches(criterion: &mut Criterion) {
@@ -86,7 +118,7 @@ fn benches(criterion: &mut Criterion) {
         current: Clone::clone(&current),
     };
     let early = who(&ids[1]);
-    // Taken by the last of the groups, and eight deferred releases to pass on the way.
+    // Taken by the last of the groups, and all 50 rollouts to pass on the way.
     let unknown: DeviceId = "nowhere-pc-5-of-the-longer-names".parse().unwrap();
     let last = who(&unknown);
     for (name, who) in [("first group", &early), ("last group", &last)] {

@@ -72,16 +72,16 @@ fn offered(view: &View<'_>, release: &Release) -> (bool, Option<Timestamp>) {
     let top = decided(None);
     // Of all versions a device may have, its own is the one with which nothing lower gets in the way.
     let own = decided(Some(release.version()));
-    // The way down leads from the versions that a rollback goes back from; from the highest, if from any.
-    let bad = view.rollbacks.iter().find_map(|rollback| match rollback.kind {
+    // A way down leads from the versions that its rollback goes back from; from the highest, if from any.
+    let back = view.rollbacks.iter().find_map(|rollback| match rollback.kind {
         RolloutKind::Rollback { from, .. } if rollback.sequence == release.sequence => {
             let newer = view.product.releases().iter().rev().take_while(|newer| newer.sequence > release.sequence);
             let between = newer.filter(|newer| newer.sequence <= from && newer.added.at <= view.now);
-            between.max_by(|a, b| a.version().cmp(b.version()))
+            let highest = between.max_by(|a, b| a.version().cmp(b.version()))?;
+            decided(Some(highest.version())).filter(|decided| decided.id == release.id)
         }
         _ => None,
     });
-    let back = bad.and_then(|bad| decided(Some(bad.version())));
     // A device below a barrier is on its way to what a device that has it would see but for the next one.
     let ahead = straight(view, Some(release.version()), &mut ()).release;
     let is_decided = [top, own, back].into_iter().flatten().any(|decided| decided.id == release.id);

@@ -291,6 +291,7 @@ impl<'a> Case<'a> {
         let Some(plan) = rollout.plan.rings.iter().find(|plan| plan.ring == *ring) else { return false };
         let mut opened: Vec<Timestamp> =
             times(rollout, |change| matches!(change, RolloutChange::WaveOpened { ring: of, .. } if of == ring))
+                .filter(|at| *at <= now)
                 .collect();
         let Some(last) = opened.pop() else { return false };
         let before = if opened.is_empty() { 0 } else { plan.waves[opened.len() - 1].share.get() };

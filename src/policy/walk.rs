@@ -75,7 +75,9 @@ pub(super) fn straight<'a>(view: &View<'a>, current: Option<&Version>, recorder:
         }
         (None, ..) => highest(view, current, recorder),
     };
-    Found { valid_until: earlier(found.valid_until, view.pace.closes_at), ..found }
+    // At the next tick releases are counted anew, whatever took them away.
+    let calendar = earlier(view.pace.closes_at, view.pace.next_tick);
+    Found { valid_until: earlier(found.valid_until, calendar), ..found }
 }
 
 /// Step 7 before step 5: an emergency whose approval names the pinned group.

@@ -1,5 +1,7 @@
 //! Decisions: single rules by hand, and random histories against the oracle.
 
+mod elsewhere;
+mod exposure;
 mod histories;
 mod plans;
 mod precedence;

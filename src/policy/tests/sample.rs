@@ -16,7 +16,7 @@ fn the_shipped_policy_reads_aloud() {
     Intelligence reaches ring early next: all of it at once, then at least 14 minutes; its gate wants 20 healthy devices and stops above 1.5% failures or 5% silence after 30 minutes.
     Intelligence reaches ring broad next: all of it at once, then at least 1 hour; its gate wants 20 healthy devices and stops above 1.5% failures or 5% silence after 30 minutes.
     Intelligence reaches ring critical next: all of it at once, then at least 4 hours; its gate wants 20 healthy devices and stops above 1.5% failures or 5% silence after 30 minutes.
-    In canary, early, broad and critical: with 20 healthy devices a release that fails on 2% of them is stopped at least 30 times of 100, and with 165 it would be 95 times.
+    In canary, early, broad and critical: with 20 healthy devices a release that fails on 1.5% of them is stopped at least 23 times of 100, and with 221 it would be 95 times.
     In canary, early, broad and critical: a wave without a verdict raises an alert after 24 hours.
     Late failures can halt a release of intelligence for 72 hours after everyone has it.
     3 halts of one intelligence product within 1 week freeze it until a person resets it.
