@@ -36,7 +36,7 @@ pub(super) struct Args {
     /// The product's name
     #[arg(long, value_name = "NAME", default_value = "simulated")]
     product: ProductName,
-    /// Take the devices from a TOML file: [[group]] with name, devices, check_in, offline, tags, attributes
+    /// Take the devices from a TOML file: groups with name, devices, check_in, offline, tags, attributes
     #[arg(long, value_name = "FILE")]
     fleet: Option<PathBuf>,
     /// The share of devices that fail and say so, for example 100% or 0.5%
