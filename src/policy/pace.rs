@@ -37,39 +37,25 @@ impl<'a> Pace<'a> {
             staleness: group.staleness(product, class),
         }
     }
-
-    /// The share of the group that the rate lets change by `now`, when the first wave of its ring opened at `opened_at`.
-    pub(super) fn rated_share(
-        &self,
-        rate: &Rate,
-        group: &Group,
-        rollout: &Rollout,
-        ring: usize,
-        active_ms: i64,
-    ) -> BasisPoints {
-        let devices = devices_of(group, rollout, ring);
-        let allowed = i128::from(rate.devices()) * i128::from(active_ms) * 10_000;
-        let share = allowed / (i128::from(rate.period_secs()) * 1_000 * i128::from(devices));
-        BasisPoints::new(u16::try_from(share.clamp(0, 10_000)).unwrap_or(10_000))
-    }
-
-    /// The milliseconds after which the rate admits a bucket.
-    pub(super) fn rated_after_ms(
-        &self,
-        rate: &Rate,
-        group: &Group,
-        rollout: &Rollout,
-        ring: usize,
-        bucket: u16,
-    ) -> i64 {
-        let devices = devices_of(group, rollout, ring);
-        let needed = (i128::from(bucket) + 1) * i128::from(rate.period_secs()) * 1_000 * i128::from(devices);
-        let per_ms = i128::from(rate.devices()) * 10_000;
-        i64::try_from((needed + per_ms - 1) / per_ms).unwrap_or(i64::MAX)
-    }
 }
 
-/// How many devices a rated group has: as counted when the wave that is open opened, the ring's where the group's were
+/// The share of the group that the rate lets change in `active_ms` of the ring's being open.
+pub(super) fn rated_share(rate: &Rate, group: &Group, rollout: &Rollout, ring: usize, active_ms: i64) -> BasisPoints {
+    let devices = devices_of(group, rollout, ring);
+    let allowed = i128::from(rate.devices()) * i128::from(active_ms) * 10_000;
+    let share = allowed / (i128::from(rate.period_secs()) * 1_000 * i128::from(devices));
+    BasisPoints::new(u16::try_from(share.clamp(0, 10_000)).unwrap_or(10_000))
+}
+
+/// The milliseconds of the ring's being open after which the rate admits a bucket.
+pub(super) fn rated_after_ms(rate: &Rate, group: &Group, rollout: &Rollout, ring: usize, bucket: u16) -> i64 {
+    let devices = devices_of(group, rollout, ring);
+    let needed = (i128::from(bucket) + 1) * i128::from(rate.period_secs()) * 1_000 * i128::from(devices);
+    let per_ms = i128::from(rate.devices()) * 10_000;
+    i64::try_from((needed + per_ms - 1) / per_ms).unwrap_or(i64::MAX)
+}
+
+/// How many devices a rated group has: as counted when the ring's first wave opened, the ring's where the group's were
 /// not, and a round number where the inventory has none of them.
 fn devices_of(group: &Group, rollout: &Rollout, ring: usize) -> u64 {
     let opening = rollout.rings().get(ring).and_then(|ring| ring.opened.first());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Rule;
+use super::pace::{rated_after_ms, rated_share};
 use super::rollout::{Admission, Exposure};
 use super::view::View;
 use super::walk::earlier;
@@ -94,7 +95,7 @@ impl<'a> View<'a> {
         if let Some(freeze) = self.frozen.filter(|freeze| !self.was_baked(release, freeze.frozen.at)) {
             return Err(Rejection::Frozen(freeze));
         }
-        if let Some(hold) = self.freeze {
+        if let Some(hold) = self.whole_hold {
             return Err(Rejection::Held(hold));
         }
         self.held(release).map_or(Ok(()), |hold| Err(Rejection::Held(hold)))
@@ -269,10 +270,10 @@ impl<'a> View<'a> {
         let exposure = Exposure::new(self.product, rollout, index);
         let active_ms = exposure.active_ms(from, self.now);
         let bucket = self.bucket(rollout);
-        if self.pace.rated_share(rate, self.group, rollout, index, active_ms).get() > bucket {
+        if rated_share(rate, self.group, rollout, index, active_ms).get() > bucket {
             return Ok(());
         }
-        let missing = self.pace.rated_after_ms(rate, self.group, rollout, index, bucket) - active_ms;
+        let missing = rated_after_ms(rate, self.group, rollout, index, bucket) - active_ms;
         let now = Timestamp::from_millisecond(self.now.as_millisecond()).unwrap_or(self.now);
         let until = now.checked_add(SignedDuration::from_millis(missing.max(1))).unwrap_or(Timestamp::MAX);
         Err(Rejection::Rated(until))

@@ -32,7 +32,7 @@ pub(super) fn lines(
         let outcome = outcome(rule, found, !taken.is_empty());
         line(rule, outcome, if taken.is_empty() { passed.into() } else { name(view, current, &taken) })
     };
-    let is_pinned = matches!(found.why, Why::Pinned(..)) || (view.pin.is_some() && view.freeze.is_none());
+    let is_pinned = matches!(found.why, Why::Pinned(..)) || (view.pin.is_some() && view.whole_hold.is_none());
     let mut lines = vec![
         fit(view, found),
         taken(Rule::Withdrawn, "none newer than the one chosen was withdrawn"),
@@ -144,7 +144,7 @@ fn pin(view: &View<'_>, found: &Found<'_>, reason: impl Fn() -> String) -> Trace
         (_, Some(pin)) => format!("group {} is pinned to {}", view.group.name(), pin.version()),
         (_, None) => format!("group {} is not pinned", view.group.name()),
     };
-    line(Rule::Pin, outcome(Rule::Pin, found, view.pin.is_some() && view.freeze.is_none()), detail)
+    line(Rule::Pin, outcome(Rule::Pin, found, view.pin.is_some() && view.whole_hold.is_none()), detail)
 }
 
 fn last(found: &Found<'_>) -> TraceLine {

@@ -20,7 +20,7 @@ pub(super) struct View<'a> {
     pub(super) ring: &'a RingName,
     pub(super) platform: Option<&'a Platform>,
     /// A hold on the whole product: step 4.
-    pub(super) freeze: Option<&'a Hold>,
+    pub(super) whole_hold: Option<&'a Hold>,
     /// Holds on single versions.
     pub(super) holds: Vec<&'a Hold>,
     pub(super) pin: Option<Pinned<'a>>,
@@ -68,13 +68,13 @@ impl<'a> View<'a> {
         let record = who.record(snapshot, now);
         let facts = DeviceFacts { id: who.device, device: record, address: who.address };
         let ring = group.ring(class);
-        let mut freeze = None;
+        let mut whole_hold = None;
         let mut holds = Vec::new();
         for hold in product.holds().iter().map(AsRef::as_ref) {
             if hold.is_active_at(now) && concerns(hold, group, ring, &facts) {
                 match hold.version {
                     Some(_) => holds.push(hold),
-                    None => freeze = Some(longer(freeze, hold)),
+                    None => whole_hold = Some(longer(whole_hold, hold)),
                 }
             }
         }
@@ -85,7 +85,7 @@ impl<'a> View<'a> {
             group,
             ring,
             platform: platform(record, who),
-            freeze,
+            whole_hold,
             holds,
             pin,
             keep: group.keep(name, class),

@@ -65,8 +65,8 @@ pub(super) fn walk<'a>(view: &View<'a>, current: Option<&Version>, recorder: &mu
 /// As [`walk`], barriers on the way left out.
 pub(super) fn straight<'a>(view: &View<'a>, current: Option<&Version>, recorder: &mut impl Recorder<'a>) -> Found<'a> {
     // A hold on everything comes before a pin; when it ends, the pin decides.
-    let over_pin = if view.freeze.is_none() { expedited_over_pin(view, current) } else { None };
-    let found = match (view.pin, view.freeze, over_pin) {
+    let over_pin = if view.whole_hold.is_none() { expedited_over_pin(view, current) } else { None };
+    let found = match (view.pin, view.whole_hold, over_pin) {
         (Some(_), None, Some(found)) => found,
         (Some(pin), None, None) => pinned(view, pin, current, recorder),
         (Some(_), Some(freeze), _) => {
@@ -241,7 +241,7 @@ fn nothing_can_follow(view: &View<'_>, release: &Release, rule: Rule, current: O
             .highest_version_up_to(release.sequence - 1)
             .zip(current)
             .is_none_or(|(highest, current)| highest < current),
-        Rule::Hold => view.freeze.is_some(),
+        Rule::Hold => view.whole_hold.is_some(),
         _ => false,
     }
 }

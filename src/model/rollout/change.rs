@@ -13,7 +13,7 @@ use crate::model::{Actor, GroupName, Reason, RingName};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
-    /// Devices that were offered the release, or fetched it.
+    /// Devices that were offered the release.
     pub offered: u64,
     /// Those of them that said they fetched it.
     pub fetched: u64,

@@ -3,11 +3,11 @@
 //! Nothing here depends on when it was asked last: after any downtime the first call takes the step that is due, and
 //! what it opens begins then. Time passes for a wave only once its opening is in the journal.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::census::Census;
 use super::halt::halt;
-use super::state::{approvals, has_started};
+use super::state::has_started;
 use super::{Exposure, RolloutState, standing};
 use crate::model::policy::{ClassPlan, Policy};
 use crate::model::{
@@ -265,33 +265,6 @@ fn is_passed_by_signal(rollout: &Rollout, since: Timestamp) -> bool {
         _ => None,
     });
     last.take(1).any(|signal| signal == GateSignal::Pass)
-}
-
-/// Whether enough people have approved an emergency; true for everything else.
-pub fn is_approved(rollout: &Rollout, now: Timestamp) -> bool {
-    match &rollout.kind {
-        RolloutKind::Expedite { approvals_needed, .. } => approvals(rollout, now) >= *approvals_needed as usize,
-        RolloutKind::Release | RolloutKind::Rollback { .. } => true,
-    }
-}
-
-/// The next moment at which [`next_steps`] may have something to say without a new event or report.
-pub fn next_moment(product: &ProductReleases, now: Timestamp) -> Option<Timestamp> {
-    let moments = product.rollouts().iter().filter(|rollout| rollout.ended().is_none()).filter_map(|rollout| {
-        let stand = standing(product, rollout, now);
-        let expiry = match rollout.kind {
-            RolloutKind::Expedite { expires_at, .. } if stand.state.is_live() => Some(expires_at),
-            _ => None,
-        };
-        let baked = stand.baked_at.filter(|_| matches!(stand.state, RolloutState::Exposing | RolloutState::Baking));
-        let moment = expiry.into_iter().chain(baked).filter(|at| *at > now).min();
-        moment.or_else(|| {
-            // Silence and timeouts need no event to become true.
-            let is_watched = matches!(stand.state, RolloutState::Evaluating | RolloutState::Completed);
-            is_watched.then(|| now + SignedDuration::from_secs(60))
-        })
-    });
-    moments.min()
 }
 
 /// A step of a rollout as an event.

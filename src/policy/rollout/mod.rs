@@ -14,7 +14,7 @@ mod stale;
 mod start;
 mod state;
 
-pub use advance::{Round, is_approved, next_moment, next_steps};
+pub use advance::{Round, next_steps};
 pub use back::{last_known_good, plan_rollback, rollback_target};
 pub use census::Census;
 pub use exposure::share_of;

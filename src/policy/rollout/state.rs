@@ -153,6 +153,6 @@ pub(super) fn has_started(rollout: &Rollout, now: Timestamp) -> bool {
     rollout.started_at().is_some_and(|at| at <= now)
 }
 
-pub(super) fn approvals(rollout: &Rollout, now: Timestamp) -> usize {
+fn approvals(rollout: &Rollout, now: Timestamp) -> usize {
     rollout.steps().iter().filter(|step| step.at <= now && step.change == RolloutChange::Approved).count()
 }
