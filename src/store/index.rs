@@ -7,12 +7,18 @@ use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::StoreError;
 use crate::sys::durable;
 
 /// Broken index directories kept for whoever wants to look at them; older ones are removed.
 const BROKEN_KEPT_MAX: usize = 2;
+
+/// sled gives its lock back from a thread of its own, a moment after the last handle is dropped; an opener waits this
+/// long for it.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// The open index. Cheap to clone; all clones are one database.
 #[derive(Debug, Clone)]
@@ -49,10 +55,10 @@ impl Index {
     /// Opens the index in `dir`, which this process must have locked (the lock of the data directory covers it), and
     /// reads it once from end to end. About `cache_bytes` of it stay in memory.
     ///
-    /// Never panics on damage. Errors: [`StoreError::IndexLocked`], a full disk, missing permissions.
+    /// Never panics on damage. Errors: [`StoreError::IndexLocked`] when somebody still has it open after 3 s, a full disk, missing permissions.
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<(Self, IndexOrigin), StoreError> {
         let existed = dir.join("db").exists();
-        match open_checked(dir, cache_bytes) {
+        match open_when_unlocked(dir, cache_bytes) {
             Ok(db) => Ok((Self { db }, if existed { IndexOrigin::Existing } else { IndexOrigin::New })),
             Err(Refusal::Error(error)) => Err(error),
             Err(Refusal::Broken(why)) => {
@@ -105,6 +111,18 @@ pub(super) fn guarded<T>(what: &'static str, step: impl FnOnce() -> sled::Result
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     format!("sled panicked: {}", text.unwrap_or("without a message"))
+}
+
+fn open_when_unlocked(dir: &Path, cache_bytes: u64) -> Result<sled::Db, Refusal> {
+    let started = Instant::now();
+    loop {
+        match open_checked(dir, cache_bytes) {
+            Err(Refusal::Error(StoreError::IndexLocked { .. })) if started.elapsed() < LOCK_WAIT_MAX => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            other => return other,
+        }
+    }
 }
 
 fn open_checked(dir: &Path, cache_bytes: u64) -> Result<sled::Db, Refusal> {
