@@ -8,12 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use sled::Batch;
 
 use super::error::CatalogError;
-use super::record::{Kind, Meta, PolicyRecord, decode, encode};
+use super::record::{Kind, Meta, PolicyRecord, decode, encode, share_path_key};
 use super::sum::Sum;
 use super::touched::{Changes, put_touched};
 use crate::model::{
     AppliedPolicy, DeviceHistory, DeviceId, EventRecord, Freeze, Hold, Pin, Product, ProductName, Release, Rollout,
-    Snapshot, SnapshotParts, Token,
+    Share, SharePath, Snapshot, SnapshotParts, TargetName, Token,
 };
 use crate::sys::fault;
 
@@ -66,8 +66,13 @@ impl Projection {
             if let Some(old) = self.tree.get(&key)? {
                 next.take_out(&key, &old);
             }
-            next.add(&key, &value);
-            batch.insert(key, value);
+            match value {
+                Some(value) => {
+                    next.add(&key, &value);
+                    batch.insert(key, value);
+                }
+                None => batch.remove(key),
+            }
         }
         batch.insert(Kind::Meta.key("", None), encode(&meta_of(snapshot, next))?);
         self.tree.apply_batch(batch)?;
@@ -130,6 +135,12 @@ impl Projection {
         for pin in snapshot.pins() {
             writer.put(Kind::Pin.key("", Some(pin.id)), pin)?;
         }
+        for share in snapshot.shares() {
+            writer.put(Kind::Share.key(share.name.as_str(), None), share)?;
+            for entry in share.paths() {
+                writer.put(share_path_key(&share.name, entry.0), &entry)?;
+            }
+        }
         for token in snapshot.tokens() {
             writer.put(Kind::Token.key("", Some(token.id)), token)?;
         }
@@ -152,6 +163,7 @@ impl Projection {
         parts.pins = self.all::<Pin>(Kind::Pin).collect::<Result<_, _>>()?;
         parts.rollouts = self.all::<Rollout>(Kind::Rollout).collect::<Result<_, _>>()?;
         parts.freezes = self.all::<(ProductName, Freeze)>(Kind::Freeze).collect::<Result<_, _>>()?;
+        parts.shares = self.load_shares()?;
         parts.tokens = self.all::<Token>(Kind::Token).collect::<Result<_, _>>()?;
         parts.devices = self.load_devices()?;
         Snapshot::restore(parts).map(Some).map_err(|why| CatalogError::Index { why })
@@ -184,6 +196,18 @@ impl Projection {
             products.push((product, releases.collect::<Result<_, _>>()?));
         }
         Ok(products)
+    }
+
+    fn load_shares(&self) -> Result<Vec<(Share, Vec<(TargetName, SharePath)>)>, CatalogError> {
+        let mut shares = Vec::new();
+        for share in self.all::<Share>(Kind::Share) {
+            let share = share?;
+            let mut prefix = Kind::SharePath.key(share.name.as_str(), None);
+            prefix.push(0);
+            let paths = self.tree.scan_prefix(prefix).map(|entry| decode(&entry?.1));
+            shares.push((share, paths.collect::<Result<_, _>>()?));
+        }
+        Ok(shares)
     }
 
     fn load_devices(&self) -> Result<Vec<(DeviceId, DeviceHistory)>, CatalogError> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::CatalogError;
 use super::sum::Sum;
-use crate::model::{AppliedPolicy, Blake3Digest, Stamp};
+use crate::model::{AppliedPolicy, Blake3Digest, ShareName, Stamp, TargetName};
 
 /// The schema of every value. Another byte makes the index unreadable to this build, and so rebuilt.
 const SCHEMA: u8 = 1;
@@ -26,6 +26,8 @@ pub(super) enum Kind {
     Device = b'd' as isize,
     Rollout = b'o' as isize,
     Freeze = b'f' as isize,
+    Share = b's' as isize,
+    SharePath = b'w' as isize,
     Token = b't' as isize,
 }
 
@@ -40,6 +42,14 @@ impl Kind {
         }
         key
     }
+}
+
+/// The key of a share's path: those of one share stand together.
+pub(super) fn share_path_key(share: &ShareName, path: &TargetName) -> Vec<u8> {
+    let mut key = Kind::SharePath.key(share.as_str(), None);
+    key.push(0);
+    key.extend_from_slice(path.as_str().as_bytes());
+    key
 }
 
 /// Which journal position the index stands at.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::error::CatalogError;
-use super::record::{Kind, PolicyRecord, encode};
-use crate::model::{DeviceId, Event, EventRecord, ProductName, ReleaseId, Snapshot};
+use super::record::{Kind, PolicyRecord, encode, share_path_key};
+use crate::model::{DeviceId, Event, EventRecord, ProductName, ReleaseId, ShareName, Snapshot, TargetName};
 
-/// Records to be written: key and value.
-pub(super) type Changes = BTreeMap<Vec<u8>, Vec<u8>>;
+/// Records to be written, by key; nothing where one is to be removed.
+pub(super) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Puts what `record` touched as it stands in `snapshot`. Putting it again later, or again after a crash, does no harm.
 pub(super) fn put_touched(
@@ -18,7 +18,7 @@ pub(super) fn put_touched(
     match &record.event {
         Event::ProductAdded { product, .. } => {
             if let Some(releases) = snapshot.product(product) {
-                changes.insert(Kind::Product.key(product.as_str(), None), encode(releases.product())?);
+                changes.insert(Kind::Product.key(product.as_str(), None), Some(encode(releases.product())?));
             }
         }
         Event::ReleaseAdded { release, manifest, .. } => put_release(changes, snapshot, &manifest.product, release)?,
@@ -30,17 +30,17 @@ pub(super) fn put_touched(
         Event::PinAdded { product, .. } => {
             // A new pin may have replaced an older one, so all of the product's are put.
             for pin in snapshot.product(product).into_iter().flat_map(|releases| releases.pins()) {
-                changes.insert(Kind::Pin.key("", Some(pin.id)), encode(pin)?);
+                changes.insert(Kind::Pin.key("", Some(pin.id)), Some(encode(pin)?));
             }
         }
         Event::PinRemoved { pin, .. } => {
             if let Some(pin) = snapshot.pin(*pin) {
-                changes.insert(Kind::Pin.key("", Some(pin.id)), encode(pin)?);
+                changes.insert(Kind::Pin.key("", Some(pin.id)), Some(encode(pin)?));
             }
         }
         Event::PolicyApplied { .. } => {
             if let Some(policy) = snapshot.policies().iter().find(|policy| policy.seq == record.seq) {
-                changes.insert(Kind::Policy.key("", Some(policy.seq)), encode(&PolicyRecord::of(policy))?);
+                changes.insert(Kind::Policy.key("", Some(policy.seq)), Some(encode(&PolicyRecord::of(policy))?));
             }
         }
         Event::DevicesImported { devices } => {
@@ -57,8 +57,12 @@ pub(super) fn put_touched(
         Event::RolloutChanged { product, rollout, .. } => put_rollout(changes, snapshot, product, *rollout)?,
         Event::ProductFrozen { product, .. } | Event::ProductReset { product, .. } => {
             for freeze in snapshot.product(product).into_iter().flat_map(|releases| releases.freezes()) {
-                changes.insert(Kind::Freeze.key("", Some(freeze.id)), encode(&(product, freeze))?);
+                changes.insert(Kind::Freeze.key("", Some(freeze.id)), Some(encode(&(product, freeze))?));
             }
+        }
+        Event::ShareSwitched { share, put, removed, forgotten, .. } => {
+            let put = put.iter().map(|file| &file.path);
+            put_share(changes, snapshot, share, put.chain(removed).chain(forgotten))?;
         }
         Event::TokenCreated { .. } => put_token(changes, snapshot, record.seq)?,
         Event::TokenRevoked { token } => put_token(changes, snapshot, *token)?,
@@ -73,35 +77,50 @@ fn put_release(
     release: &ReleaseId,
 ) -> Result<(), CatalogError> {
     if let Some(release) = snapshot.product(product).and_then(|releases| releases.by_id(release)) {
-        changes.insert(Kind::Release.key(product.as_str(), Some(release.sequence)), encode(release)?);
+        changes.insert(Kind::Release.key(product.as_str(), Some(release.sequence)), Some(encode(release)?));
     }
     Ok(())
 }
 
 fn put_rollout(changes: &mut Changes, snapshot: &Snapshot, product: &ProductName, id: u64) -> Result<(), CatalogError> {
     if let Some(rollout) = snapshot.product(product).and_then(|releases| releases.rollout(id)) {
-        changes.insert(Kind::Rollout.key("", Some(id)), encode(rollout)?);
+        changes.insert(Kind::Rollout.key("", Some(id)), Some(encode(rollout)?));
+    }
+    Ok(())
+}
+
+fn put_share<'a>(
+    changes: &mut Changes,
+    snapshot: &Snapshot,
+    name: &ShareName,
+    paths: impl Iterator<Item = &'a TargetName>,
+) -> Result<(), CatalogError> {
+    let Some(share) = snapshot.share(name) else { return Ok(()) };
+    changes.insert(Kind::Share.key(name.as_str(), None), Some(encode(share)?));
+    for path in paths {
+        let value = share.paths().get(path).map(|known| encode(&(path, known))).transpose()?;
+        changes.insert(share_path_key(name, path), value);
     }
     Ok(())
 }
 
 fn put_hold(changes: &mut Changes, snapshot: &Snapshot, id: u64) -> Result<(), CatalogError> {
     if let Some(hold) = snapshot.hold(id) {
-        changes.insert(Kind::Hold.key("", Some(id)), encode(hold)?);
+        changes.insert(Kind::Hold.key("", Some(id)), Some(encode(hold)?));
     }
     Ok(())
 }
 
 fn put_device(changes: &mut Changes, snapshot: &Snapshot, id: &DeviceId) -> Result<(), CatalogError> {
     if let Some(history) = snapshot.device(id) {
-        changes.insert(Kind::Device.key(id.as_str(), None), encode(history)?);
+        changes.insert(Kind::Device.key(id.as_str(), None), Some(encode(history)?));
     }
     Ok(())
 }
 
 fn put_token(changes: &mut Changes, snapshot: &Snapshot, id: u64) -> Result<(), CatalogError> {
     if let Some(token) = snapshot.token(id) {
-        changes.insert(Kind::Token.key("", Some(id)), encode(token)?);
+        changes.insert(Kind::Token.key("", Some(id)), Some(encode(token)?));
     }
     Ok(())
 }

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, ApprovalRule, Blake3Digest, Class, Device, DeviceId, GroupName, HoldId, HoldScope, PinId, Plan, ProductName,
-    Reason, ReleaseId, ReleaseManifest, RolloutChange, RolloutId, RolloutKind, TokenId, TokenScope, Version,
+    Actor, ApprovalRule, Blake3Digest, Class, Device, DeviceId, GroupName, HoldId, HoldScope, LayoutName, PinId, Plan,
+    ProductName, Reason, ReleaseId, ReleaseManifest, RolloutChange, RolloutId, RolloutKind, ShareFile, ShareName,
+    Shown, TargetName, TokenId, TokenScope, Version,
 };
 
 /// One line of the journal. `hash` covers every field before it, `prev` is the `hash` of the line before: the journal
@@ -169,6 +170,25 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
+    /// A share shows something else from `at` on. The switch's number is this event's `seq`.
+    ShareSwitched {
+        /// Which.
+        share: ShareName,
+        /// When it takes effect, for all files at once: a whole second, later than that of every switch before.
+        at: Timestamp,
+        /// How the files are arranged.
+        layout: LayoutName,
+        /// The releases that it shows from then on.
+        shows: Vec<Shown>,
+        /// The files that are new or have other bytes.
+        put: Vec<ShareFile>,
+        /// The paths that are gone.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        removed: Vec<TargetName>,
+        /// Paths that have been gone for so long that nobody asks for them any more.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        forgotten: Vec<TargetName>,
+    },
     /// A token may be used. Its id is this event's `seq`.
     TokenCreated {
         /// Whom it speaks for.
@@ -206,6 +226,7 @@ impl Event {
             Self::RolloutChanged { .. } => "rollout_changed",
             Self::ProductFrozen { .. } => "product_frozen",
             Self::ProductReset { .. } => "product_reset",
+            Self::ShareSwitched { .. } => "share_switched",
             Self::TokenCreated { .. } => "token_created",
             Self::TokenRevoked { .. } => "token_revoked",
         }

@@ -17,6 +17,7 @@ mod product;
 mod release;
 mod report;
 mod rollout;
+mod share;
 mod snapshot;
 mod span;
 mod target;
@@ -31,7 +32,7 @@ pub use device::{AttributeName, Device, DeviceHistory, Tag};
 pub use digest::{Blake3Digest, DigestError, Sha256Digest};
 pub use event::{Event, EventRecord};
 pub use hold::{Hold, HoldId, HoldScope};
-pub use name::{DeviceId, GroupName, NameError, Platform, ProductName, RingName};
+pub use name::{DeviceId, GroupName, LayoutName, NameError, Platform, ProductName, RingName, ShareName};
 pub use pin::{Pin, PinId};
 pub use product::{ApprovalRule, Class, Product};
 pub use release::{Artifact, Release, ReleaseId, ReleaseManifest, ReleaseState, Stamp};
@@ -41,6 +42,7 @@ pub use rollout::{
     RingHistory, RingPlan, RollbackPlan, Rollout, RolloutChange, RolloutId, RolloutKind, RolloutStep, Stop, Strategy,
     Wave,
 };
+pub use share::{ActiveFile, RetiredFile, Share, ShareFile, SharePath, ShareSwitch, Shown};
 pub use snapshot::{AppliedPolicy, ApplyError, ProductReleases, Snapshot, SnapshotParts};
 pub use span::{Span, SpanError};
 pub use target::{TargetName, TargetNameError};

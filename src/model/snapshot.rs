@@ -13,6 +13,7 @@ pub(crate) mod random;
 mod releases;
 mod restore;
 mod rollouts;
+mod shares;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +23,10 @@ use std::sync::{Arc, OnceLock};
 use jiff::Timestamp;
 
 use super::policy::{Policy, PolicyError};
-use super::{Blake3Digest, DeviceHistory, DeviceId, Hold, HoldId, Pin, PinId, ProductName, Stamp, Token, TokenId};
+use super::{
+    Blake3Digest, DeviceHistory, DeviceId, Hold, HoldId, Pin, PinId, ProductName, Share, ShareName, Stamp, Token,
+    TokenId,
+};
 pub use apply::ApplyError;
 pub use releases::ProductReleases;
 pub use restore::SnapshotParts;
@@ -65,6 +69,7 @@ pub struct Snapshot {
     holds: Arc<BTreeMap<HoldId, Arc<Hold>>>,
     pins: Arc<BTreeMap<PinId, Arc<Pin>>>,
     devices: Arc<HashMap<DeviceId, DeviceHistory>>,
+    shares: Arc<BTreeMap<ShareName, Arc<Share>>>,
     tokens: Arc<BTreeMap<TokenId, Arc<Token>>>,
     tokens_by_hash: Arc<HashMap<Blake3Digest, Arc<Token>>>,
 }
@@ -152,6 +157,16 @@ impl Snapshot {
     /// What the inventory knows of one device.
     pub fn device(&self, id: &DeviceId) -> Option<&DeviceHistory> {
         self.devices.get(id)
+    }
+
+    /// Every share that ever showed something, in order of name. Which there are now is the policy's word.
+    pub fn shares(&self) -> impl ExactSizeIterator<Item = &Arc<Share>> {
+        self.shares.values()
+    }
+
+    /// What one share shows and has shown.
+    pub fn share(&self, name: &ShareName) -> Option<&Arc<Share>> {
+        self.shares.get(name)
     }
 
     /// All tokens ever created, in order of id.

@@ -106,6 +106,7 @@ impl Snapshot {
             | Event::RolloutChanged { .. }
             | Event::ProductFrozen { .. }
             | Event::ProductReset { .. } => self.apply_rollout_event(record, stamp)?,
+            Event::ShareSwitched { .. } => self.apply_share_event(record)?,
             Event::TokenCreated { scope, hash, expires_at } => {
                 let (id, scope, hash, expires_at) = (record.seq, scope.clone(), *hash, *expires_at);
                 self.set_token(Token { id, scope, hash, created: stamp, expires_at, revoked: None });

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{ProductReleases, Snapshot, SnapshotParts};
-use crate::model::{AppliedPolicy, Freeze, ProductName, Rollout};
+use crate::model::{AppliedPolicy, Freeze, ProductName, Rollout, Share, SharePath, TargetName};
 
 /// Everything that the snapshot would answer, through its public methods.
 pub(crate) fn dump(snapshot: &Snapshot) -> Value {
@@ -24,6 +24,7 @@ pub(crate) fn dump(snapshot: &Snapshot) -> Value {
         "holds": snapshot.holds().map(|hold| (hold, snapshot.hold(hold.id))).collect::<Vec<_>>(),
         "pins": snapshot.pins().map(|pin| (pin, snapshot.pin(pin.id))).collect::<Vec<_>>(),
         "devices": devices,
+        "shares": snapshot.shares().map(|share| (share, share.paths())).collect::<Vec<_>>(),
         "tokens": snapshot.tokens().map(|token| (token, snapshot.token(token.id))).collect::<Vec<_>>(),
         "tokens_by_hash": by_hash,
     })
@@ -96,6 +97,7 @@ pub(crate) fn parts(snapshot: &Snapshot) -> SnapshotParts {
         rollouts: rollouts(snapshot),
         freezes: snapshot.products().flat_map(|product| freezes(product)).collect(),
         devices: snapshot.devices().map(|(id, history)| (id.clone(), history.clone())).collect(),
+        shares: snapshot.shares().map(|share| (Share::clone(share), paths(share))).collect(),
         tokens: snapshot.tokens().map(|token| (**token).clone()).collect(),
     }
 }
@@ -110,4 +112,8 @@ fn rollouts(snapshot: &Snapshot) -> Vec<Rollout> {
 
 fn freezes(product: &ProductReleases) -> impl Iterator<Item = (ProductName, Freeze)> {
     product.freezes().iter().map(|freeze| (product.product().name.clone(), (**freeze).clone()))
+}
+
+fn paths(share: &Share) -> Vec<(TargetName, SharePath)> {
+    share.paths().iter().map(|(path, known)| (path.clone(), known.clone())).collect()
 }

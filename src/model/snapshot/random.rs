@@ -7,7 +7,7 @@ use super::Snapshot;
 use crate::model::{
     Actor, ApprovalRule, Artifact, BasisPoints, Blake3Digest, Class, Device, Event, Evidence, HaltCause, HoldScope,
     Plan, Platform, ProductName, Promote, Release, ReleaseManifest, RingPlan, Role, Rollout, RolloutChange,
-    RolloutKind, RolloutStep, Sha256Digest, Span, TokenScope, Wave,
+    RolloutKind, RolloutStep, Sha256Digest, ShareFile, ShareName, Shown, Span, TargetName, TokenScope, Wave,
 };
 
 /// A change to be made; the numbers choose among what there is.
@@ -20,7 +20,7 @@ pub(crate) struct Change {
 }
 
 /// Kinds of changes: one for each kind of event.
-const KINDS: u8 = 18;
+const KINDS: u8 = 19;
 
 /// Up to `max` changes, in an order that gives most of them something to work on.
 pub(crate) fn changes(max: usize) -> impl Strategy<Value = Vec<Change>> {
@@ -56,6 +56,7 @@ impl Change {
             (13, _) => nth(snapshot.tokens(), first)
                 .filter(|token| token.revoked.is_none())
                 .map(|token| Event::TokenRevoked { token: token.id }),
+            (18, _) => switch_share(snapshot, first, second, third, now),
             (_, None) => add_product(snapshot, first),
             (14, Some(product)) => plan_rollout(snapshot, &product, second, third, now),
             (15, Some(product)) => change_rollout(snapshot, &product, second, third),
@@ -228,6 +229,44 @@ fn token(snapshot: &Snapshot, first: u8, second: u8, now: Timestamp) -> Event {
     let hash = Blake3Digest::of(&snapshot.seq().to_le_bytes());
     let expires_at = (second >= 128).then(|| now + SignedDuration::from_secs(i64::from(second)));
     Event::TokenCreated { scope, hash, expires_at }
+}
+
+/// A switch that puts, removes and forgets some of four paths.
+fn switch_share(snapshot: &Snapshot, first: u8, second: u8, third: u8, now: Timestamp) -> Option<Event> {
+    let share: ShareName = parse(["s", "t"][usize::from(first % 2)]);
+    let known = snapshot.share(&share);
+    let after = known.map_or(now, |share| now.max(share.switch.at));
+    let at = Timestamp::from_second(after.as_second() + 1).ok()?;
+    let active = |path: &TargetName| known.and_then(|share| share.paths().get(path)).map(|path| path.active.is_some());
+    let file = |number: u8| {
+        let body = [number, second];
+        ShareFile {
+            path: parse(&format!("d/f-{number}")),
+            size: 2,
+            blake3: Blake3Digest::of(&body),
+            sha256: Sha256Digest::of(&body),
+            media_type: "text/plain".into(),
+            product: parse("p"),
+            sequence: u64::from(second),
+            set: ["", "d"][usize::from(number % 2)].into(),
+            last: number == 3,
+        }
+    };
+    let chosen = |shift: u8| (0..4).filter(move |number| (third >> ((number + shift) % 8)) & 1 == 1).map(file);
+    let put: Vec<_> = chosen(0).collect();
+    let others = |is_active: bool| {
+        let paths = chosen(4).map(|file| file.path).filter(|path| !put.iter().any(|file| file.path == *path));
+        paths.filter(|path| active(path) == Some(is_active)).collect()
+    };
+    let (removed, forgotten) = (others(true), others(false));
+    let shows = vec![Shown {
+        product: parse("p"),
+        version: parse(&format!("1.{second}")),
+        sequence: u64::from(second),
+        platform: (first >= 128).then(Platform::any),
+        since: at,
+    }];
+    Some(Event::ShareSwitched { share, at, layout: parse("plain"), shows, put, removed, forgotten })
 }
 
 fn nth<T>(mut items: impl ExactSizeIterator<Item = T>, number: u8) -> Option<T> {

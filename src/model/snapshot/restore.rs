@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::{AppliedPolicy, ProductReleases, Snapshot};
 use crate::model::{
-    Blake3Digest, DeviceHistory, DeviceId, Freeze, Hold, Pin, Product, ProductName, Release, Rollout, Token,
+    Blake3Digest, DeviceHistory, DeviceId, Freeze, Hold, Pin, Product, ProductName, Release, Rollout, Share, SharePath,
+    TargetName, Token,
 };
 
 /// The parts of a snapshot, as an index keeps them.
@@ -32,6 +33,8 @@ pub struct SnapshotParts {
     pub rollouts: Vec<Rollout>,
     /// Freezes in order of id, each with its product.
     pub freezes: Vec<(ProductName, Freeze)>,
+    /// Shares, each with its paths.
+    pub shares: Vec<(Share, Vec<(TargetName, SharePath)>)>,
     /// Tokens in order of id.
     pub tokens: Vec<Token>,
 }
@@ -57,6 +60,9 @@ impl Snapshot {
         }
         for (product, freeze) in parts.freezes {
             snapshot.set_freeze(&product, freeze)?;
+        }
+        for (share, paths) in parts.shares {
+            snapshot.restore_share(share, paths);
         }
         for token in parts.tokens {
             snapshot.set_token(token);
