@@ -17,6 +17,7 @@ mod pace;
 mod plan;
 mod requester;
 pub mod rollout;
+mod share;
 pub mod simulate;
 mod steps;
 #[cfg(test)]
@@ -32,3 +33,4 @@ pub use decision::{Decision, Outcome, Rule, TraceLine};
 pub use download::may_download;
 pub use plan::{GroupChange, PolicyPlan, VersionChange, plan_change};
 pub use requester::{Requester, group_of};
+pub use share::{ShareDecision, decide_for_share, may_stay_shown};

@@ -218,7 +218,8 @@ impl<'a> View<'a> {
         if deferred_to > chosen_at || (chosen_at < self.now && self.admission(release, chosen_at).is_err()) {
             return Err(Rejection::NotAtTick(self.pace.next_tick));
         }
-        if self.keeps_current && current.is_some_and(|current| current == release.version()) {
+        let is_kept = self.keeps_current && current.is_some_and(|current| current == release.version());
+        if is_kept || self.shown.is_some_and(|shown| shown == release.version()) {
             return Ok(());
         }
         if let Some(opens_at) = self.pace.closed {

@@ -26,6 +26,13 @@ pub struct PolicyError {
 }
 
 impl PolicyError {
+    /// For findings that are made after reading; `None` where there are none.
+    pub fn of(mut findings: Vec<Finding>) -> Option<Self> {
+        findings.sort();
+        findings.dedup();
+        (!findings.is_empty()).then_some(Self { findings })
+    }
+
     /// The findings, lowest line first.
     pub fn findings(&self) -> &[Finding] {
         &self.findings

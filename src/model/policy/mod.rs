@@ -14,11 +14,12 @@ mod read;
 mod schema;
 mod scoped;
 mod sentences;
+mod share;
 mod staleness;
 #[cfg(test)]
 mod tests;
 
-use super::{ApprovalRule, Class, GroupName, RingName, Span};
+use super::{ApprovalRule, Class, GroupName, RingName, ShareName, Span};
 pub use calendar::{Cadence, CalendarError, Rate, Window, Windows};
 pub use error::{Finding, PolicyError};
 pub use glob::{Glob, GlobError};
@@ -27,6 +28,7 @@ pub use plans::{Breaker, ClassPlan, EmergencyPlan};
 pub use predicate::{DeviceFacts, Predicate, PredicateError};
 pub use schema::policy_schema;
 pub use scoped::Scoped;
+pub use share::{OpenTo, SharePolicy, ShareStaleness};
 pub use staleness::{Staleness, StalenessError};
 
 /// The name of the group that takes every request without a proven identity.
@@ -37,6 +39,8 @@ pub const MAX_TEXT_BYTES: usize = 1 << 20;
 pub const MAX_GROUPS: usize = 2_000;
 /// The most rings in one policy.
 pub const MAX_RINGS: usize = 32;
+/// The most shares in one policy.
+pub const MAX_SHARES: usize = 1_000;
 
 /// An exposure tier. Rings are ordered: the earlier one sees a release first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +69,7 @@ pub struct Policy {
     groups: Vec<Group>,
     unidentified: Option<usize>,
     plans: [Option<ClassPlan>; 2],
+    shares: Vec<SharePolicy>,
 }
 
 impl Policy {
@@ -90,6 +95,16 @@ impl Policy {
     /// One group by name.
     pub fn group(&self, name: &GroupName) -> Option<&Group> {
         self.groups.iter().find(|group| group.name() == name)
+    }
+
+    /// The shares in the order of the text.
+    pub fn shares(&self) -> &[SharePolicy] {
+        &self.shares
+    }
+
+    /// One share by name.
+    pub fn share(&self, name: &ShareName) -> Option<&SharePolicy> {
+        self.shares.iter().find(|share| share.name() == name)
     }
 
     /// Whose approval releases of this class need before they are published.

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 mod plans;
+mod shares;
 
 /// The policy: who sees which release, and when.
 #[derive(JsonSchema)]
@@ -27,6 +28,9 @@ struct PolicyText {
     group: Vec<GroupText>,
     /// How releases are rolled out, per class.
     plan: Option<plans::PlansText>,
+    /// Trees of stable names, served over HTTP and staged to directories.
+    #[schemars(length(max = 1000))]
+    share: Option<Vec<shares::ShareText>>,
 }
 
 /// Approval per class.
@@ -218,6 +222,8 @@ mod tests {
         assert_eq!(keys(&schema, "/$defs/Gate/properties"), sorted(&read::GATE_KEYS));
         assert_eq!(keys(&schema, "/$defs/Rollback/properties"), sorted(&read::ROLLBACK_KEYS));
         assert_eq!(keys(&schema, "/$defs/Emergency/properties"), sorted(&read::EMERGENCY_KEYS));
+        assert_eq!(keys(&schema, "/$defs/Share/properties"), sorted(&read::SHARE_KEYS));
+        assert_eq!(keys(&schema, "/$defs/ShareStaleness/properties"), sorted(&read::STALE_KEYS));
         let conditions = schema.pointer("/$defs/Condition/oneOf").unwrap().as_array().unwrap();
         let mut conditions: Vec<_> = conditions.iter().flat_map(|one| keys(one, "/properties")).collect();
         conditions.sort();

@@ -1,6 +1,7 @@
 //! Reading a policy aloud.
 
 mod plans;
+mod shares;
 mod timing;
 
 use super::{Group, Policy, Predicate, UNIDENTIFIED};
@@ -25,6 +26,7 @@ pub(super) fn sentences(policy: &Policy) -> Vec<String> {
     if !named(UNIDENTIFIED) {
         sentences.push("A request without identity sees nothing.".into());
     }
+    sentences.extend(policy.shares().iter().flat_map(shares::sentences));
     sentences
 }
 

@@ -2,6 +2,7 @@
 
 mod groups;
 mod plans;
+mod shares;
 mod timing;
 mod values;
 
@@ -11,7 +12,7 @@ use super::{MAX_RINGS, MAX_TEXT_BYTES, Policy, PolicyError, Ring};
 use crate::model::{ApprovalRule, Class, RingName, Span};
 
 /// The keys of the whole text.
-pub(super) const KEYS: [&str; 4] = ["approve", "ring", "group", "plan"];
+pub(super) const KEYS: [&str; 5] = ["approve", "ring", "group", "plan", "share"];
 /// The keys of `[approve]`.
 pub(super) const APPROVE_KEYS: [&str; 2] = ["intelligence", "platform"];
 /// The keys of `[[ring]]`.
@@ -20,6 +21,8 @@ pub(super) const RING_KEYS: [&str; 2] = ["name", "defer"];
 pub(super) use groups::KEYS as GROUP_KEYS;
 #[cfg(test)]
 pub(super) use plans::{CLASS_KEYS, EMERGENCY_KEYS, GATE_KEYS, RESERVED, RING_PLAN_KEYS, ROLLBACK_KEYS};
+#[cfg(test)]
+pub(super) use shares::{KEYS as SHARE_KEYS, STALE_KEYS};
 
 /// The rings as far as they could be read.
 struct Rings {
@@ -40,6 +43,7 @@ pub(super) fn read(text: &str) -> Result<Policy, PolicyError> {
         groups: Vec::new(),
         unidentified: None,
         plans: [None, None],
+        shares: Vec::new(),
     }))
 }
 
@@ -65,8 +69,9 @@ fn read_text(text: &str, findings: &mut Findings) -> Option<Policy> {
     let known = (findings.count() == before && !rings.incomplete).then_some(groups.as_slice());
     let context = plans::Context { rings: &rings, groups: known };
     let plans = plans::read_plans(plans, context, findings);
+    let shares = shares::read_shares(field(entries, "share"), known, findings);
     let unidentified = groups.iter().position(|group| group.name.as_str() == super::UNIDENTIFIED);
-    Some(Policy { approve, rings: rings.rings, groups, unidentified, plans })
+    Some(Policy { approve, rings: rings.rings, groups, unidentified, plans, shares })
 }
 
 fn read_approve(node: Option<&Node>, findings: &mut Findings) -> [ApprovalRule; 2] {
