@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::catalog::Catalog;
 use crate::control::{ControlError, Secret, TokenKey, record_reports};
-use crate::model::{Artifact, Blake3Digest, DeviceId, Release, Report, RingName, Snapshot};
+use crate::model::{Blake3Digest, DeviceId, Release, Report, RingName, Snapshot};
 use crate::serve::device::{Backend, RecordReportsError, RecordedReports};
 
 /// The catalog as the device listener sees it.
@@ -29,8 +29,8 @@ impl Backend for DeviceBackend {
         secret.parse::<Secret>().ok().map(|secret| self.token_key.hash(&secret))
     }
 
-    fn body(&self, artifact: &Artifact) -> Result<Option<Bytes>, String> {
-        self.catalog.body(artifact).map_err(|error| error.to_string())
+    fn body(&self, blob: &Blake3Digest, size: u64) -> Result<Option<Bytes>, String> {
+        self.catalog.body(blob, size).map_err(|error| error.to_string())
     }
 
     fn note_offer(&self, snapshot: &Snapshot, device: &DeviceId, release: &Release, ring: &RingName, now: Timestamp) {

@@ -163,6 +163,14 @@ impl Share {
         self.paths.values().filter_map(|path| path.active.as_ref())
     }
 
+    /// Every file that may still be asked for: those of the last switch, and what was at each path before.
+    pub fn kept_files(&self) -> impl Iterator<Item = &ShareFile> {
+        self.paths.values().flat_map(|path| {
+            let active = path.active.as_ref().map(|active| &active.file);
+            active.into_iter().chain(path.retired.as_ref().map(|retired| &retired.file))
+        })
+    }
+
     /// The switch that is in effect at `now`.
     pub fn switch_at(&self, now: Timestamp) -> Option<&ShareSwitch> {
         if self.switch.at <= now { Some(&self.switch) } else { self.before.as_ref() }

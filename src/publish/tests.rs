@@ -240,5 +240,6 @@ async fn what_was_published_is_there_after_a_restart() {
     let catalog = world.catalog();
     let snapshot = catalog.snapshot();
     assert_eq!(**snapshot.product(&parse("intel")).unwrap().by_id(&release.id).unwrap(), *release);
-    assert_eq!(catalog.body(&release.manifest.artifacts[0]).unwrap().unwrap(), "a body of more than sixteen bytes");
+    let artifact = &release.manifest.artifacts[0];
+    assert_eq!(catalog.body(&artifact.blake3, artifact.size).unwrap().unwrap(), "a body of more than sixteen bytes");
 }

@@ -65,7 +65,7 @@ impl<B: Backend> Inner<B> {
         if *request.method() == Method::HEAD {
             return Ok(plan.respond(&bytes::Bytes::new(), None));
         }
-        match self.backend.body(artifact) {
+        match self.backend.body(&artifact.blake3, artifact.size) {
             Ok(Some(body)) => Ok(plan.respond(&body, None)),
             Ok(None) => {
                 tracing::error!(blob = %artifact.blake3, "a blob of a release is missing from the store");

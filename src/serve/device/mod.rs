@@ -31,7 +31,7 @@ use super::connection::Handler;
 use super::http::BytesBody;
 use super::not_found::not_found;
 use super::problem::Problem;
-use crate::model::{Artifact, Blake3Digest, DeviceId, Release, Report, ReportError, RingName, Snapshot};
+use crate::model::{Blake3Digest, DeviceId, Release, Report, ReportError, RingName, Snapshot};
 use group_cache::GroupCache;
 pub(in crate::serve) use identity::bearer;
 use identity::identify;
@@ -47,8 +47,8 @@ pub trait Backend: Send + Sync + 'static {
     fn now(&self, snapshot: &Snapshot) -> Timestamp;
     /// The keyed hash of a bearer token; `None` if the text cannot be one.
     fn token_hash(&self, secret: &str) -> Option<Blake3Digest>;
-    /// The bytes of an artifact; `None` if they are missing. An error is a sentence for the log.
-    fn body(&self, artifact: &Artifact) -> Result<Option<Bytes>, String>;
+    /// The bytes of a blob of this length; `None` if they are missing. An error is a sentence for the log.
+    fn body(&self, blob: &Blake3Digest, size: u64) -> Result<Option<Bytes>, String>;
     /// A device is being offered a release that it does not have, in the ring of its group. Never waits.
     fn note_offer(&self, snapshot: &Snapshot, device: &DeviceId, release: &Release, ring: &RingName, now: Timestamp);
     /// Stores reports of one device, all of them or none. Returns after fsync.

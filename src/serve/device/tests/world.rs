@@ -156,9 +156,9 @@ impl Backend for TestBackend {
         secret.starts_with("rf_").then(|| secret_hash(secret))
     }
 
-    fn body(&self, artifact: &Artifact) -> Result<Option<Bytes>, String> {
+    fn body(&self, blob: &Blake3Digest, _size: u64) -> Result<Option<Bytes>, String> {
         *self.bodies_read.lock().unwrap() += 1;
-        Ok(self.bodies.get(&artifact.blake3).cloned())
+        Ok(self.bodies.get(blob).cloned())
     }
 
     fn note_offer(&self, _: &Snapshot, device: &DeviceId, release: &Release, ring: &RingName, _: Timestamp) {

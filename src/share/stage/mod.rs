@@ -1,0 +1,5 @@
+//! Staging.
+
+mod tree;
+
+pub use tree::{RetiredStageFile, StageFile, StageTree, StagedRelease};
