@@ -113,6 +113,20 @@ name!(
     |text| is_slug(text, 64)
 );
 name!(
+    /// A stable-name tree in the policy.
+    ShareName,
+    "share name",
+    "1 to 64 lower-case letters, digits and inner '.', '_' or '-'",
+    |text| is_slug(text, 64)
+);
+name!(
+    /// The shape of a share's tree.
+    LayoutName,
+    "layout name",
+    "1 to 32 lower-case letters, digits and inner '.', '_' or '-'",
+    |text| is_slug(text, 32)
+);
+name!(
     /// What an artifact runs on, for example `windows-x64`; `any` fits every device.
     Platform,
     "platform",
