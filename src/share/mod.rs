@@ -1,13 +1,20 @@
 //! Shares: trees of stable names for clients that read a fixed path, over HTTP and staged to directories.
 //!
-//! `view` says what is at a path now, `shares` watches decisions and switches, `stage` writes a tree to a directory.
-//! What this room deliberately does not do: no HTTP, and no rule about who may see what; that is `policy`'s.
+//! A share shows one group's releases in a layout. `layout` plans its tree, `derive` makes the bytes that no artifact
+//! has, `shares` watches decisions and switches, `view` says what is at a path now, and `stage` writes a tree to a
+//! directory. What this room deliberately does not do: no HTTP, and no rule about who may see what; that is `policy`'s.
 
+mod bodies;
+pub mod derive;
+pub mod layout;
 mod shares;
 pub mod stage;
+mod switch;
 mod targets;
 mod view;
+mod wanted;
 
+pub use layout::check_policy;
 pub use shares::Shares;
 pub use targets::{TargetReport, TargetState};
 pub use view::{Found, age_of, files_at, find, find_before, listing, stage_tree};

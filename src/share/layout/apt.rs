@@ -1,0 +1,160 @@
+//! `apt`: a Debian repository as published, with the `by-hash` names under which apt asks for its indexes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::tree::{Part, Tree, file_name, in_order};
+use super::{Body, Layout, LayoutProblem, Pick, Planned};
+use crate::model::Artifact;
+
+/// All of a repository's indexes switch together: they name each other by digest.
+const SET: &str = "dists";
+
+pub(super) struct Apt;
+
+/// Whether the file names the indexes, and so has to be switched after them.
+fn is_release(name: &str) -> bool {
+    matches!(name, "Release" | "Release.gpg" | "InRelease")
+}
+
+/// Whether apt can start from the file.
+fn is_start(name: &str) -> bool {
+    matches!(name, "Release" | "InRelease")
+}
+
+/// Whether a file in the folder of a flat repository is an index that Release names, and not a package beside it.
+fn is_flat_index(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default();
+    matches!(stem, "Packages" | "Sources" | "Index")
+        || ["Contents-", "Translation-", "Components-", "Commands-", "icons-"].iter().any(|it| stem.starts_with(it))
+}
+
+fn folder(artifact: &Artifact) -> &str {
+    artifact.target.as_str().rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Whether a path lies in a folder or deeper; the root is the empty text.
+fn is_below(path: &str, folder: &str) -> bool {
+    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// How the repository is laid out.
+enum Shape<'a> {
+    /// `dists/` and `pool/`.
+    Suites,
+    /// Indexes and packages in the same folders; these hold a Release file.
+    Flat(BTreeSet<&'a str>),
+}
+
+impl Shape<'_> {
+    fn of<'a>(picks: &[&Pick<'a>]) -> Shape<'a> {
+        let artifacts = || picks.iter().flat_map(|pick| pick.artifacts.iter().copied());
+        if artifacts().any(|artifact| is_below(artifact.target.as_str(), "dists")) {
+            return Shape::Suites;
+        }
+        Shape::Flat(artifacts().filter(|artifact| is_start(file_name(artifact))).map(folder).collect())
+    }
+
+    /// Whether apt asks for the file by its digest.
+    fn has_hash_name(&self, artifact: &Artifact) -> bool {
+        let path = artifact.target.as_str();
+        if is_release(file_name(artifact)) || path.split('/').any(|part| part == "by-hash") {
+            return false;
+        }
+        match self {
+            Self::Suites => is_below(path, "dists"),
+            Self::Flat(folders) => {
+                is_flat_index(file_name(artifact)) && folders.iter().any(|folder| is_below(path, folder))
+            }
+        }
+    }
+
+    fn part(&self, artifact: &Artifact) -> Part<'static> {
+        let path = artifact.target.as_str();
+        let is_package = match self {
+            Self::Suites => is_below(path, "pool"),
+            Self::Flat(_) => !is_flat_index(file_name(artifact)) && !path.split('/').any(|part| part == "by-hash"),
+        };
+        match () {
+            () if is_release(file_name(artifact)) => Part::IndexOf(SET),
+            () if is_package => Part::Alone,
+            () => Part::Of(SET),
+        }
+    }
+}
+
+/// `dists/SUITE`, of a file below it.
+fn suite(artifact: &Artifact) -> Option<&str> {
+    let (suite, _) = artifact.target.as_str().strip_prefix("dists/")?.split_once('/')?;
+    Some(suite)
+}
+
+/// Refuses what apt cannot start from: a suite, or a whole repository, without Release and InRelease.
+fn check_start<'a>(tree: &mut Tree<'a>, picks: &[&Pick<'a>], shape: &Shape<'a>) {
+    if let Shape::Flat(folders) = shape {
+        for pick in picks.iter().filter(|_| folders.is_empty()) {
+            let why = "the repository has no Release and no InRelease; publish dists/SUITE/InRelease, or Release beside \
+                       the packages of a flat repository";
+            tree.refuse(pick, None, why);
+        }
+        return;
+    }
+    let mut suites: BTreeMap<&str, (&Pick<'a>, bool)> = BTreeMap::new();
+    for &pick in picks {
+        for &artifact in &pick.artifacts {
+            let Some(suite) = suite(artifact) else { continue };
+            suites.entry(suite).or_insert((pick, false)).1 |= is_start(file_name(artifact));
+        }
+    }
+    if suites.is_empty() {
+        // Files lie directly in dists/, where apt asks for none.
+        for pick in picks {
+            tree.refuse(pick, Some("dists"), "no suite lies below it; publish dists/SUITE/InRelease");
+        }
+    }
+    for (suite, (pick, _)) in suites.into_iter().filter(|(_, (_, has_start))| !has_start) {
+        let path = format!("dists/{suite}/InRelease");
+        tree.refuse(
+            pick,
+            Some(&path),
+            "the suite has no InRelease and no Release; publish one of them with its indexes",
+        );
+    }
+}
+
+impl Layout for Apt {
+    fn name(&self) -> &'static str {
+        "apt"
+    }
+
+    fn about(&self) -> &'static str {
+        "a Debian repository: dists/ and pool/ or a flat one as published, with generated by-hash names"
+    }
+
+    fn rollback_limit(&self) -> Option<&'static str> {
+        Some(
+            "apt ignores a Release file whose Date is older than that of the one it has, so publish the older packages \
+             with a freshly dated and signed Release; it installs an older package only when told to",
+        )
+    }
+
+    fn plan<'a>(&self, picks: &[Pick<'a>]) -> Result<Vec<Planned<'a>>, Vec<LayoutProblem>> {
+        let mut tree = Tree::default();
+        let picks = in_order(picks);
+        let shape = Shape::of(&picks);
+        check_start(&mut tree, &picks, &shape);
+        for pick in picks {
+            for &artifact in &pick.artifacts {
+                tree.add(pick, artifact.target.as_str(), Body::Artifact(artifact), shape.part(artifact));
+                if shape.has_hash_name(artifact) {
+                    let hash_name = format!("by-hash/SHA256/{}", artifact.sha256);
+                    let path = match folder(artifact) {
+                        "" => hash_name,
+                        folder => format!("{folder}/{hash_name}"),
+                    };
+                    tree.add(pick, &path, Body::Artifact(artifact), Part::Of(SET));
+                }
+            }
+        }
+        tree.finish()
+    }
+}

@@ -1,0 +1,1 @@
+//! One tree for each layout.

@@ -1,0 +1,3 @@
+//! Golden trees, every problem, and what holds for any release.
+
+mod golden;
