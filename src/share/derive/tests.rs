@@ -1,0 +1,1 @@
+//! Archives that are built here, whole and damaged.
