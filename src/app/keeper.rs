@@ -1,6 +1,7 @@
 //! Keeping the store in order: counting, verifying, scrubbing, sweeping, rebuilding.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroU64;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -84,10 +85,27 @@ impl Keeper {
     }
 }
 
-/// Every blob that a release refers to, withdrawn ones included, with its size.
+/// Every blob that a release or a share refers to, withdrawn ones included, with its size.
 fn needed(snapshot: &Snapshot) -> BTreeSet<(Blake3Digest, u64)> {
     let releases = snapshot.products().flat_map(|product| product.releases());
-    releases.flat_map(|release| &release.manifest.artifacts).map(|artifact| (artifact.blake3, artifact.size)).collect()
+    let artifacts = releases.flat_map(|release| &release.manifest.artifacts);
+    let shared = snapshot.shares().flat_map(|share| share.kept_files()).map(|file| (file.blake3, file.size));
+    artifacts.map(|artifact| (artifact.blake3, artifact.size)).chain(shared).collect()
+}
+
+/// The blobs of shares, gathered again only where the snapshot is another one.
+#[derive(Default)]
+struct Shared(RefCell<Option<(u64, HashSet<Blake3Digest>)>>);
+
+impl Shared {
+    fn has(&self, snapshot: &Snapshot, digest: &Blake3Digest) -> bool {
+        let mut known = self.0.borrow_mut();
+        if known.as_ref().is_none_or(|(seq, _)| *seq != snapshot.seq()) {
+            let files = snapshot.shares().flat_map(|share| share.kept_files());
+            *known = Some((snapshot.seq(), files.map(|file| file.blake3).collect()));
+        }
+        known.as_ref().is_some_and(|(_, blobs)| blobs.contains(digest))
+    }
 }
 
 fn failed(error: impl std::fmt::Display) -> MaintenanceError {
@@ -149,8 +167,11 @@ impl Maintenance for Keeper {
     fn sweep(&self) -> Result<SweepResult, MaintenanceError> {
         let _alone = self.alone()?;
         let started = Instant::now();
+        let shared = Shared::default();
         let is_referenced = |digest: &Blake3Digest| {
-            self.catalog.snapshot().products().any(|product| product.with_blob(digest).next().is_some())
+            let snapshot = self.catalog.snapshot();
+            snapshot.products().any(|product| product.with_blob(digest).next().is_some())
+                || shared.has(&snapshot, digest)
         };
         let store = &**self.catalog.store();
         let mut on_removed = |digest: &Blake3Digest| self.catalog.forget_blob(digest);

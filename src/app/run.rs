@@ -173,7 +173,8 @@ fn spawn_rollouts(
     }
     let catalog = &core.catalog;
     let alerts = Arc::new(Alerts::new(queue, catalog.snapshot().seq(), stale_groups.clone()));
-    tasks.spawn(ticker::advance(catalog.clone(), alerts.clone(), stop.clone()));
+    tasks.spawn(ticker::advance(catalog.clone(), core.shares.clone(), alerts.clone(), stop.clone()));
+    tasks.spawn(ticker::switch_shares(core.shares.clone(), stop.clone()));
     tasks.spawn(ticker::watch_staleness(catalog.clone(), alerts, stop.clone()));
 }
 

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::alerts::Alerts;
 use crate::catalog::Catalog;
 use crate::control::advance_rollouts;
+use crate::share::Shares;
 
 /// How often it is looked whether a step is due.
 const EVERY: Duration = Duration::from_secs(1);
@@ -16,7 +17,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_millis(20);
 
 /// Advances the rollouts and raises the alerts that follow, until stopped.
-pub(super) async fn advance(catalog: Arc<Catalog>, alerts: Arc<Alerts>, stop: CancellationToken) {
+pub(super) async fn advance(catalog: Arc<Catalog>, shares: Arc<Shares>, alerts: Arc<Alerts>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last_error = String::new();
@@ -35,8 +36,26 @@ pub(super) async fn advance(catalog: Arc<Catalog>, alerts: Arc<Alerts>, stop: Ca
             tracing::error!(%error, "rollouts cannot take their next steps; it is tried again every second");
         }
         last_error = error;
+        shares.wake();
         alerts.look(&catalog.snapshot());
         tokio::time::sleep(REST).await;
+    }
+}
+
+/// Switches shares whenever what they should show has changed, until stopped. Beside the rollouts and not after them:
+/// unpacking a large archive must keep no halt waiting.
+pub(super) async fn switch_shares(shares: Arc<Shares>, stop: CancellationToken) {
+    let mut last_error = String::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = shares.woken() => {}
+        }
+        let error = shares.advance().await.err().map(|error| error.to_string()).unwrap_or_default();
+        if !error.is_empty() && error != last_error {
+            tracing::error!(%error, "shares cannot be switched; it is tried again every second");
+        }
+        last_error = error;
     }
 }
 

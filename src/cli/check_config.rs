@@ -5,7 +5,7 @@ use serde_json::json;
 use super::policy::mistakes;
 use super::{CliError, output};
 use crate::config;
-use crate::model::policy::Policy;
+use crate::share::read_policy;
 
 /// Check the configuration, and the first policy it names, without starting anything
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,7 @@ impl Args {
         let policy = &settings.policy.bootstrap;
         let checked = match std::fs::read_to_string(policy) {
             Ok(text) => {
-                Policy::parse(&text).map_err(|error| mistakes(policy, &error))?;
+                read_policy(&text).map_err(|error| mistakes(policy, &error))?;
                 true
             }
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => false,

@@ -7,6 +7,7 @@ use super::connect::{ServerArgs, Session};
 use super::output::{BOLD, YELLOW, counted, grouped, note, say, say_json, say_raw, say_table, short, styled, table};
 use super::{CliError, answer, time};
 use crate::model::policy::{Policy, PolicyError};
+use crate::share::read_policy;
 
 /// Check, plan, apply and look back at the policy
 #[derive(Debug, clap::Subcommand)]
@@ -86,7 +87,7 @@ impl Command {
 fn read(file: &Path) -> Result<(String, Policy), CliError> {
     let text = std::fs::read_to_string(file)
         .map_err(|cause| CliError::Input(format!("{}: the policy cannot be read: {cause}", file.display())))?;
-    let policy = Policy::parse(&text).map_err(|error| mistakes(file, &error))?;
+    let policy = read_policy(&text).map_err(|error| mistakes(file, &error))?;
     Ok((text, policy))
 }
 

@@ -8,6 +8,7 @@ use super::ControlError;
 use crate::catalog::Catalog;
 use crate::model::policy::Policy;
 use crate::model::{Actor, Blake3Digest, Event, GroupName, RingName, Snapshot};
+use crate::share::read_policy;
 
 /// What applying did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub async fn apply_policy(
     text: String,
     expected: Option<u64>,
 ) -> Result<AppliedOutcome, ControlError> {
-    Policy::parse(&text)?;
+    read_policy(&text)?;
     let digest = Blake3Digest::of(text.as_bytes());
     let mut unchanged = 0;
     let committed = catalog.commit(actor, |snapshot, _now| {

@@ -55,7 +55,7 @@ pub(super) struct Remembered(Mutex<HashMap<Key, Vec<Derived>>>);
 pub(super) struct Resolved {
     /// In order of path.
     pub(super) files: Vec<ShareFile>,
-    protections: Vec<Protection>,
+    _protections: Vec<Protection>,
 }
 
 /// Gives every planned file its body. Blocks on the disk; must run within a tokio runtime, on a thread that may block.
@@ -73,15 +73,7 @@ pub(super) fn resolve(
     }
     let Resolver { mut files, protections, .. } = resolver;
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(Resolved { files, protections })
-}
-
-impl Resolved {
-    /// How many bodies are kept from sweeps.
-    #[cfg(test)]
-    pub(super) fn protected(&self) -> usize {
-        self.protections.len()
-    }
+    Ok(Resolved { files, _protections: protections })
 }
 
 struct Resolver<'a> {
@@ -210,7 +202,7 @@ impl Resolver<'_> {
         loop {
             let mut piece = Vec::with_capacity(PIECE_BYTES);
             let read = member.body.take(PIECE_BYTES as u64).read_to_end(&mut piece);
-            read.map_err(|error| Kept::Archive(error.into()))?;
+            read.map_err(|error| Kept::Archive(DeriveError::Damaged { why: error.to_string() }))?;
             if piece.is_empty() {
                 break;
             }

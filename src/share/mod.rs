@@ -5,6 +5,7 @@
 //! directory. What this room deliberately does not do: no HTTP, and no rule about who may see what; that is `policy`'s.
 
 mod bodies;
+mod check;
 pub mod derive;
 pub mod layout;
 mod shares;
@@ -14,7 +15,7 @@ mod targets;
 mod view;
 mod wanted;
 
-pub use layout::check_policy;
+pub use check::read_policy;
 pub use shares::Shares;
 pub use targets::{TargetReport, TargetState};
 pub use view::{Found, age_of, files_at, find, find_before, listing, stage_tree};

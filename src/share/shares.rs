@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
 use super::bodies::{BodyError, Remembered, Resolved, resolve};
 use super::switch::{is_ahead, next_second, switch};
@@ -23,6 +24,7 @@ pub struct Shares {
     problems: Mutex<BTreeMap<ShareName, Vec<String>>>,
     looked: Mutex<Looked>,
     targets: Targets,
+    woken: Notify,
 }
 
 /// When there is a reason to look again.
@@ -65,12 +67,23 @@ impl Shares {
             problems: Mutex::default(),
             looked: Mutex::default(),
             targets: Targets::default(),
+            woken: Notify::new(),
         }
     }
 
     /// The catalog it watches.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
+    }
+
+    /// Lets [`Shares::woken`] return: something may have changed.
+    pub fn wake(&self) {
+        self.woken.notify_one();
+    }
+
+    /// Returns once it is time to look again. For one waiter.
+    pub async fn woken(&self) {
+        self.woken.notified().await;
     }
 
     /// Switches every share that should show something else; returns how many did. Each switch is durable on return and
@@ -125,13 +138,10 @@ impl Shares {
     }
 
     /// Journals the switch, unless anything it was made from has changed meanwhile.
-    async fn commit(
-        &self,
-        name: &ShareName,
-        ready: Ready,
-    ) -> Result<bool, CommitError<std::convert::Infallible>> {
+    async fn commit(&self, name: &ShareName, ready: Ready) -> Result<bool, CommitError<std::convert::Infallible>> {
         let Ready { event, shows, at, before_seq, policy_seq, _resolved } = ready;
-        let committed = self.catalog.commit(&Actor::system(), |snapshot, now| {
+        let system = Actor::system();
+        let committed = self.catalog.commit(&system, |snapshot, now| {
             let is_same = snapshot.policy_at(now).is_some_and(|applied| applied.seq == policy_seq)
                 && snapshot.share(name).map(|share| share.switch.seq) == before_seq
                 && is_ahead(at, now)

@@ -33,11 +33,8 @@ pub(super) fn switch(
     files: &[ShareFile],
     at: Timestamp,
 ) -> Option<Event> {
-    let known: BTreeMap<&TargetName, &ShareFile> = state
-        .into_iter()
-        .flat_map(Share::files)
-        .map(|active| (&active.file.path, &active.file))
-        .collect();
+    let known: BTreeMap<&TargetName, &ShareFile> =
+        state.into_iter().flat_map(Share::files).map(|active| (&active.file.path, &active.file)).collect();
     let put: Vec<_> =
         files.iter().filter(|file| known.get(&file.path).is_none_or(|known| known != file)).cloned().collect();
     let stays = |path: &TargetName| files.binary_search_by(|file| file.path.cmp(path)).is_ok();

@@ -165,7 +165,7 @@ impl<'a> Asking<'a> {
             let before = state.map(|state| state.shown_before.as_slice()).unwrap_or_default();
             let earlier = before.iter().filter(is_mine).chain(shown);
             let previous = earlier.rev().find_map(|shown| self.previous(shown, &release));
-            Chosen { product, platform: recorded, release, since, previous }
+            Chosen { product, platform: recorded.clone(), release, since, previous }
         });
         (chosen, decision.valid_until)
     }

@@ -26,11 +26,13 @@ pub(crate) const ROOMS: &[Room] = &[
     room("store", &["model", "sys"]),
     // The index lives in `store` (Index), its trees of releases, devices and reports are the catalog's.
     room("catalog", &["model", "policy", "journal", "store", "sys"]),
+    // It names media types as publishing does.
+    room("share", &["model", "policy", "gate", "store", "catalog", "sys"]),
     // The journal's errors are a publisher's errors.
     room("publish", &["model", "policy", "gate", "journal", "store", "catalog", "sys"]),
     // Every change that is not a publication: products, approvals, holds, pins, policy, devices, tokens.
-    room("control", &["model", "policy", "store", "catalog", "journal", "sys"]),
-    room("share", &["model", "policy", "store", "catalog", "sys"]),
+    // A policy's shares must have layouts that `share` knows.
+    room("control", &["model", "policy", "store", "catalog", "journal", "share", "sys"]),
     room("bundle", &["model", "store", "catalog", "publish", "sys"]),
     room("mirror", &["model", "store", "catalog", "publish", "sys"]),
     room(
@@ -75,7 +77,7 @@ pub(crate) const ROOMS: &[Room] = &[
         ],
     ),
     // `init` makes an admin token's secret as `control` spells it.
-    room("cli", &["model", "policy", "sys", "control", "config", "client", "app"]),
+    room("cli", &["model", "policy", "sys", "share", "control", "config", "client", "app"]),
     room("main", &["cli"]),
 ];
 

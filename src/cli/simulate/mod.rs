@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use super::output::{grouped, note, say, say_json};
 use super::policy::mistakes;
 use super::{CliError, local};
-use crate::model::policy::Policy;
 use crate::model::{Class, ProductName, Span};
 use crate::policy::simulate::{Fault, Fleet, Run, Scenario, SimulateError, Upsets, simulate};
+use crate::share::read_policy;
 use inputs::Affected;
 use threads::Threads;
 
@@ -132,7 +132,7 @@ impl Args {
 
     fn scenario(&self) -> Result<Scenario, CliError> {
         let text = read(&self.policy)?;
-        let policy = Policy::parse(&text).map_err(|error| mistakes(&self.policy, &error))?;
+        let policy = read_policy(&text).map_err(|error| mistakes(&self.policy, &error))?;
         let fleet = match &self.fleet {
             Some(file) => {
                 let text = read(file)?;

@@ -13,9 +13,10 @@ use super::access::{Person, Services};
 use super::extract::{InPath, SentText};
 use crate::control::{ControlError, apply_policy};
 use crate::model::AppliedPolicy;
-use crate::model::policy::{Finding, Policy};
+use crate::model::policy::Finding;
 use crate::policy::{PolicyPlan, plan_change};
 use crate::serve::problem::Problem;
+use crate::share::read_policy;
 
 /// A policy that is or was in force.
 #[derive(Debug, Serialize, ToSchema)]
@@ -113,7 +114,7 @@ pub(super) async fn show_past(
 #[utoipa::path(post, path = "/v1/policy/check", request_body(content = String, content_type = "application/toml"),
     responses((status = 200, body = CheckAnswer)))]
 pub(super) async fn check(SentText(text): SentText) -> Json<CheckAnswer> {
-    Json(match Policy::parse(&text) {
+    Json(match read_policy(&text) {
         Ok(policy) => CheckAnswer { sentences: policy.sentences(), findings: Vec::new() },
         Err(error) => CheckAnswer { sentences: Vec::new(), findings: error.findings().to_vec() },
     })
@@ -148,7 +149,7 @@ pub(super) async fn apply(
 
 /// A plan looks at every device: off the threads that serve.
 async fn planned(services: std::sync::Arc<super::AdminServices>, text: String) -> Result<PolicyPlan, Problem> {
-    let policy = Policy::parse(&text).map_err(ControlError::BadPolicy)?;
+    let policy = read_policy(&text).map_err(ControlError::BadPolicy)?;
     let work = move || plan_change(&services.catalog.snapshot(), &policy, services.catalog.now());
     tokio::task::spawn_blocking(work).await.map_err(|error| super::refusals::failed(&error))
 }
