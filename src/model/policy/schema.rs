@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(keys(&schema, "/$defs/Gate/properties"), sorted(&read::GATE_KEYS));
         assert_eq!(keys(&schema, "/$defs/Rollback/properties"), sorted(&read::ROLLBACK_KEYS));
         assert_eq!(keys(&schema, "/$defs/Emergency/properties"), sorted(&read::EMERGENCY_KEYS));
-        assert_eq!(keys(&schema, "/$defs/Share/properties"), sorted(&read::SHARE_KEYS));
+        assert_eq!(keys(&schema, "/$defs/SharePolicy/properties"), sorted(&read::SHARE_KEYS));
         assert_eq!(keys(&schema, "/$defs/ShareStaleness/properties"), sorted(&read::STALE_KEYS));
         let conditions = schema.pointer("/$defs/Condition/oneOf").unwrap().as_array().unwrap();
         let mut conditions: Vec<_> = conditions.iter().flat_map(|one| keys(one, "/properties")).collect();

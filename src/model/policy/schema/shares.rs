@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 
 /// A tree of stable names for one group.
 #[derive(JsonSchema)]
-#[schemars(rename = "Share", deny_unknown_fields)]
+#[schemars(rename = "SharePolicy", deny_unknown_fields)]
 pub(super) struct ShareText {
     /// Its name, the first part of its paths below /shares/.
     name: String,
