@@ -10,9 +10,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::*;
-use crate::model::{
-    ApprovalRule, Artifact, Blake3Digest, Platform, ProductName, Release, ReleaseManifest, Sha256Digest, Stamp,
-};
+use crate::model::{ApprovalRule, Artifact, Blake3Digest, Platform, Release, ReleaseManifest, Sha256Digest, Stamp};
 
 /// A release whose artifacts are given as `PLATFORM TARGET`, with the target (and the version) as the bytes.
 fn release(product: &str, version: &str, artifacts: &[&str]) -> Release {
