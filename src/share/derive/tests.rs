@@ -108,3 +108,20 @@ fn md5_is_bare_hexadecimal() {
     assert_eq!(md5_hex(b"abc"), "900150983cd24fb0d6963f7d28e17f72");
     assert_eq!(md5_hex(b""), "d41d8cd98f00b204e9800998ecf8427e");
 }
+
+/// `cargo test --release --lib derive::tests::measure -- --ignored --nocapture`: one folder with many members must cost
+/// what one member of the same bytes costs.
+#[test]
+#[ignore = "a measurement"]
+fn measure_members_of_one_folder() {
+    let noise: Vec<u8> = (0..8_u32 << 20).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    for members in [1, 512] {
+        let names: Vec<String> = (0..members).map(|number| format!("m{number}")).collect();
+        let files: Vec<(&str, &[u8])> =
+            names.iter().map(String::as_str).zip(noise.chunks(noise.len() / members)).collect();
+        let archive = build::cab_of_one_folder(&files, ::cab::CompressionType::MsZip);
+        let start = std::time::Instant::now();
+        assert_eq!(contents(&archive).unwrap().len(), members);
+        println!("{members} members, {} MiB in {:?}", noise.len() >> 20, start.elapsed());
+    }
+}

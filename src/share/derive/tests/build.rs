@@ -39,10 +39,18 @@ fn add(writer: &mut ZipWriter<Cursor<Vec<u8>>>, files: &[(&str, &[u8])]) {
 
 /// A cabinet with two files a folder.
 pub(super) fn cab(files: &[(&str, &[u8])], compression: CompressionType) -> Vec<u8> {
+    cab_by(files, 2, compression)
+}
+
+pub(super) fn cab_of_one_folder(files: &[(&str, &[u8])], compression: CompressionType) -> Vec<u8> {
+    cab_by(files, files.len(), compression)
+}
+
+fn cab_by(files: &[(&str, &[u8])], files_a_folder: usize, compression: CompressionType) -> Vec<u8> {
     let mut builder = CabinetBuilder::new();
-    for pair in files.chunks(2) {
+    for some in files.chunks(files_a_folder) {
         let folder = builder.add_folder(compression);
-        for (name, _) in pair {
+        for (name, _) in some {
             folder.add_file(name.replace('/', "\\"));
         }
     }

@@ -42,6 +42,27 @@ fn a_member_past_the_end_of_its_folder_is_refused() {
     insta::assert_snapshot!(error(&short), @"the archive is damaged or cut short (a member ends too early); get it from its publisher again");
 }
 
+/// A decompressor with a fault of its own.
+struct Panics;
+
+impl Read for Panics {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        panic!("as libraries do at bytes nobody thought of")
+    }
+}
+
+#[test]
+fn a_panic_in_a_decompressor_is_a_damaged_archive() {
+    let listed = listing::Listed { name: "a".parse().unwrap(), size: 1 };
+    let read = |member: Member<'_>| body::skip(member.body).map_err(DeriveError::from);
+    let leave = |_: Member<'_>| Ok(());
+    for result in
+        [body::deliver(&listed, &mut Panics, &mut { read }), body::deliver(&listed, &mut Panics, &mut { leave })]
+    {
+        assert!(matches!(result, Err(DeriveError::Damaged { .. })), "{result:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn flipped_bits_never_panic(which in 0_usize..5, flips in prop::collection::vec((any::<prop::sample::Index>(), 0_u8..8), 1..6)) {
