@@ -38,8 +38,7 @@ fn channel(product: &ProductName) -> &'static str {
     if product.as_str().ends_with("-preview") { "preview" } else { "production" }
 }
 
-/// The pick's artifacts by the folder they belong to, as `{linux}/{production}{suffix}/{arch_x86_64}`. Spellings of one
-/// platform meet in one folder.
+/// The pick's artifacts by the folder they belong to: `linux/production/arch_x86_64`, with `suffix` after the channel.
 fn folders<'a>(pick: &Pick<'a>, suffix: &str) -> BTreeMap<String, Vec<&'a Artifact>> {
     let mut folders: BTreeMap<String, Vec<&'a Artifact>> = BTreeMap::new();
     for &artifact in &pick.artifacts {
