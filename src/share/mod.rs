@@ -12,6 +12,8 @@ mod shares;
 pub mod stage;
 mod switch;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod view;
 mod wanted;
 
