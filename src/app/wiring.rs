@@ -86,6 +86,8 @@ pub(super) fn handlers(
     let options = DeviceOptions {
         header_trusted_from: settings.device.header_trusted_from.clone(),
         download_grace: SignedDuration::try_from(settings.decision.download_grace).unwrap_or(SignedDuration::MAX),
+        longest_transfer: settings.shares.longest_transfer,
+        straggler_grace: SignedDuration::try_from(settings.shares.straggler_grace).unwrap_or(SignedDuration::MAX),
         boundary_salt: u64::from_le_bytes(salt),
         ..DeviceOptions::default()
     };

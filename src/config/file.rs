@@ -72,6 +72,8 @@ table! {
         reports: ReportsTable = ReportsTable::default(),
         /// What decisions allow.
         decision: DecisionTable = DecisionTable::default(),
+        /// How shares are read.
+        shares: SharesTable = SharesTable::default(),
         /// What is run for each alert.
         alert: AlertTable = AlertTable::default(),
         /// Bounds on what one client, or all of them, may use.
@@ -152,6 +154,17 @@ table! {
     DecisionTable {
         /// How long a device may still download what was decided for it before, so that running downloads finish.
         download_grace: Length = hours(24),
+    }
+}
+
+table! {
+    /// How shares are read over HTTP.
+    SharesTable {
+        /// The longest that a download may take: a client's own date answers 304 only if it lies later than the file's
+        /// by more than that.
+        longest_transfer: Length = seconds(15 * 60),
+        /// How long after a switch a client gets the rest of a set of files from the version that it began with.
+        straggler_grace: Length = seconds(15),
     }
 }
 

@@ -14,7 +14,7 @@ pub use error::ConfigError;
 pub use file::schema;
 pub use settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogFormat,
-    LogLevel, LogSettings, PolicySettings, ReportSettings, Settings, StoreSettings,
+    LogLevel, LogSettings, PolicySettings, ReportSettings, Settings, SharesSettings, StoreSettings,
 };
 pub use values::{ByteSize, Length, ValueError, parse_length};
 

@@ -27,6 +27,8 @@ pub struct Settings {
     pub reports: ReportSettings,
     /// Decisions.
     pub decision: DecisionSettings,
+    /// Shares.
+    pub shares: SharesSettings,
     /// Alerts.
     pub alert: AlertSettings,
     /// Bounds.
@@ -98,6 +100,15 @@ pub struct ReportSettings {
 pub struct DecisionSettings {
     /// How long a former decision may still be downloaded; may be zero.
     pub download_grace: Duration,
+}
+
+/// How shares are read over HTTP.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SharesSettings {
+    /// The longest that a download may take; may be zero.
+    pub longest_transfer: Duration,
+    /// How long a reader of a set keeps the version that it began with; may be zero.
+    pub straggler_grace: Duration,
 }
 
 /// What is run for each alert.

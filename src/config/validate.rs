@@ -8,7 +8,7 @@ use super::error::Finding;
 use super::file::{AdminTable, AlertTable, DeviceTable, File, LimitsTable, LogTable, StoreTable};
 use super::settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogSettings,
-    PolicySettings, ReportSettings, Settings, StoreSettings,
+    PolicySettings, ReportSettings, Settings, SharesSettings, StoreSettings,
 };
 use super::values::{ByteSize, Length};
 
@@ -22,7 +22,7 @@ const SOCKET_PATH_MAX_BYTES: usize = 107;
 
 /// Checks the whole file.
 pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
-    let File { data, device, admin, policy, store, journal, reports, decision, alert, limits, log } = file;
+    let File { data, device, admin, policy, store, journal, reports, decision, shares, alert, limits, log } = file;
     let data = data_directory(&data, base)?;
     let LogTable { format, level } = log;
     let settings = Settings {
@@ -38,6 +38,10 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
             keep_for: length("reports.keep_for", reports.keep_for)?,
         },
         decision: DecisionSettings { download_grace: decision.download_grace.0 },
+        shares: SharesSettings {
+            longest_transfer: shares.longest_transfer.0,
+            straggler_grace: shares.straggler_grace.0,
+        },
         alert: alert_settings(alert)?,
         limits: limit_settings(limits)?,
         log: LogSettings { format, level },

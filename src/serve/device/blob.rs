@@ -3,8 +3,8 @@
 //! A digest is not a capability: the request is answered only if a release that this requester may download contains
 //! the blob, and storage is not touched before that is known.
 
+use http::Request;
 use http::header::HeaderValue;
-use http::{Method, Request};
 use jiff::Timestamp;
 
 use super::offer::peer_address;
@@ -12,7 +12,7 @@ use super::route::BlobName;
 use super::{Answer, Backend, Inner, Problem, Refusal, RequestBody, identify};
 use crate::model::{Artifact, Release, Snapshot};
 use crate::policy::{Requester, may_download};
-use crate::serve::http::{Representation, plan};
+use crate::serve::http::{Content, Representation, plan};
 
 impl<B: Backend> Inner<B> {
     pub(super) fn blob(&self, name: Option<&BlobName>, request: &Request<RequestBody>) -> Answer {
@@ -25,7 +25,7 @@ impl<B: Backend> Inner<B> {
         let name = name.ok_or(Refusal::NotFound)?;
         let who = Requester { device: device.as_ref(), address, platform: None, current: None };
         let artifact = self.find_for(&snapshot, &who, name, now).ok_or(Refusal::NotFound)?;
-        self.send(artifact, request)
+        self.send(&self.represent(artifact), request)
     }
 
     /// The artifact with these bytes in a release that `who` may download.
@@ -49,8 +49,8 @@ impl<B: Backend> Inner<B> {
         })
     }
 
-    fn send(&self, artifact: &Artifact, request: &Request<RequestBody>) -> Answer {
-        let representation = Representation {
+    fn represent(&self, artifact: &Artifact) -> Representation {
+        Representation {
             size: artifact.size,
             blake3: artifact.blake3,
             sha256: Some(artifact.sha256),
@@ -60,19 +60,23 @@ impl<B: Backend> Inner<B> {
             cache_control: Some(HeaderValue::from_static("private, max-age=31536000, immutable")),
             longest_transfer: None,
             boundary_salt: self.options.boundary_salt,
-        };
-        let plan = plan(request.method(), request.headers(), &representation);
-        if *request.method() == Method::HEAD {
+        }
+    }
+
+    /// Answers with these bytes or a part of them. Storage is touched only for bytes that are sent.
+    pub(super) fn send(&self, representation: &Representation, request: &Request<RequestBody>) -> Answer {
+        let plan = plan(request.method(), request.headers(), representation);
+        if plan.content == Content::Nothing {
             return Ok(plan.respond(&bytes::Bytes::new(), None));
         }
-        match self.backend.body(&artifact.blake3, artifact.size) {
+        match self.backend.body(&representation.blake3, representation.size) {
             Ok(Some(body)) => Ok(plan.respond(&body, None)),
             Ok(None) => {
-                tracing::error!(blob = %artifact.blake3, "a blob of a release is missing from the store");
+                tracing::error!(blob = %representation.blake3, "a blob of a release is missing from the store");
                 Err(unavailable())
             }
             Err(error) => {
-                tracing::error!(blob = %artifact.blake3, error, "a blob cannot be served");
+                tracing::error!(blob = %representation.blake3, error, "a blob cannot be served");
                 Err(unavailable())
             }
         }

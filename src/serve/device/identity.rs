@@ -5,11 +5,17 @@
 //! identity, and the policy's `unidentified` group takes it.
 //!
 //! A credential that is wrong, expired, revoked or a person's is never taken for no credential: a device whose token was
-//! revoked must notice. Offers and reports answer it 401; blobs answer [`not_found`](crate::serve::not_found()) as they do
-//! to everything they refuse.
+//! revoked must notice. Offers and reports answer it 401; blobs and shares answer
+//! [`not_found`](crate::serve::not_found()) as they do to everything they refuse.
+//!
+//! Shares also take the token as the password of `Basic`, with any user name: the clients that read them can send
+//! nothing else.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
@@ -34,13 +40,38 @@ pub(super) fn identify(
     address: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<Option<DeviceId>, BadCredential> {
+    prove(backend, trusted, snapshot, headers, (address, now), |credential: &str| bearer(credential).map(Cow::Borrowed))
+}
+
+/// As [`identify`], for a reader of a share.
+pub(super) fn identify_reader(
+    backend: &impl Backend,
+    trusted: &[IpNet],
+    snapshot: &Snapshot,
+    headers: &HeaderMap,
+    address: Option<IpAddr>,
+    now: Timestamp,
+) -> Result<Option<DeviceId>, BadCredential> {
+    prove(backend, trusted, snapshot, headers, (address, now), |credential: &str| {
+        bearer(credential).map(Cow::Borrowed).or_else(|| password(credential).map(Cow::Owned))
+    })
+}
+
+fn prove(
+    backend: &impl Backend,
+    trusted: &[IpNet],
+    snapshot: &Snapshot,
+    headers: &HeaderMap,
+    (address, now): (Option<IpAddr>, Timestamp),
+    secret: impl for<'c> Fn(&'c str) -> Option<Cow<'c, str>>,
+) -> Result<Option<DeviceId>, BadCredential> {
     let mut credentials = headers.get_all(AUTHORIZATION).iter();
     if let Some(credential) = credentials.next() {
         if credentials.next().is_some() {
             return Err(BadCredential);
         }
-        let secret = credential.to_str().ok().and_then(bearer).ok_or(BadCredential)?;
-        let hash = backend.token_hash(secret).ok_or(BadCredential)?;
+        let secret = credential.to_str().ok().and_then(secret).ok_or(BadCredential)?;
+        let hash = backend.token_hash(&secret).ok_or(BadCredential)?;
         let token = snapshot.token_by_hash(&hash).filter(|token| token.is_valid_at(now)).ok_or(BadCredential)?;
         return match &token.scope {
             TokenScope::Device(device) => Ok(Some(device.clone())),
@@ -65,4 +96,14 @@ pub(super) fn identify(
 pub(in crate::serve) fn bearer(credential: &str) -> Option<&str> {
     let (scheme, secret) = credential.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim_start_matches(' '))
+}
+
+/// The password of `Basic …` (RFC 7617 section 2): what follows the first colon.
+fn password(credential: &str) -> Option<String> {
+    let (scheme, encoded) = credential.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(encoded.trim_start_matches(' ')).ok()?).ok()?;
+    decoded.split_once(':').map(|(_, password)| password.to_owned())
 }

@@ -1,4 +1,4 @@
-//! What devices ask: offers, blobs, and taking their reports.
+//! What devices ask: offers, blobs, the files of shares, and taking their reports.
 //!
 //! A request goes: route → method → credential → the words of its query → what it may see → bytes. Each step can
 //! only refuse by what it has looked at so far, so no refusal tells more than the step before it knew. Everything about
@@ -14,6 +14,7 @@ mod offer;
 mod offer_text;
 mod report;
 mod route;
+mod share;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,7 @@ use identity::identify;
 pub use metrics::DeviceMetrics;
 use offer_text::OfferTexts;
 use route::Route;
+use share::Stragglers;
 
 /// What the device listener needs of the rooms below.
 pub trait Backend: Send + Sync + 'static {
@@ -85,6 +87,10 @@ pub struct DeviceOptions {
     pub header_trusted_from: Vec<IpNet>,
     /// How long a download may go on after another release was decided.
     pub download_grace: SignedDuration,
+    /// How long a download from a share may have taken: a client's own date is believed only beyond that.
+    pub longest_transfer: Duration,
+    /// How long after a switch a reader gets the rest of a set from the version that it began with.
+    pub straggler_grace: SignedDuration,
     /// When a device is told to ask again: at the end of the decision, but not before and not after; spread over a
     /// tenth of that time, so that not all come at once.
     pub next_check: (Duration, Duration),
@@ -97,6 +103,8 @@ impl Default for DeviceOptions {
         Self {
             header_trusted_from: Vec::new(),
             download_grace: SignedDuration::from_hours(24),
+            longest_transfer: Duration::from_secs(15 * 60),
+            straggler_grace: SignedDuration::from_secs(15),
             next_check: (Duration::from_secs(30), Duration::from_secs(4 * 3600)),
             boundary_salt: 0,
         }
@@ -112,6 +120,7 @@ struct Inner<B> {
     metrics: DeviceMetrics,
     groups: GroupCache,
     texts: OfferTexts,
+    stragglers: Stragglers,
 }
 
 impl<B> Clone for DeviceApi<B> {
@@ -124,7 +133,10 @@ impl<B: Backend> DeviceApi<B> {
     /// A handler over this backend.
     pub fn new(backend: B, options: DeviceOptions, metrics: DeviceMetrics) -> Self {
         let (groups, texts) = (GroupCache::default(), OfferTexts::default());
-        Self(Arc::new(Inner { backend, options, metrics, groups, texts }))
+        // Who read something longer ago than a download takes is not in the midst of reading.
+        let reach = SignedDuration::try_from(options.longest_transfer).unwrap_or(SignedDuration::MAX);
+        let stragglers = Stragglers::new(options.straggler_grace, reach);
+        Self(Arc::new(Inner { backend, options, metrics, groups, texts, stragglers }))
     }
 }
 
@@ -165,13 +177,14 @@ impl<B: Backend> Inner<B> {
     async fn answer(&self, route: &Route, request: Request<RequestBody>) -> Answer {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         match route {
-            Route::Offer(_) | Route::Blob(_) | Route::Health if !reads => {
+            Route::Offer(_) | Route::Blob(_) | Route::Share(_) | Route::Health if !reads => {
                 Err(Problem::method_not_allowed("GET, HEAD").into())
             }
             Route::Reports if request.method() != Method::POST => Err(Problem::method_not_allowed("POST").into()),
             Route::Health => Ok(health()),
             Route::Offer(product) => self.offer(product.as_deref(), &request),
             Route::Blob(name) => self.blob(name.as_ref(), &request),
+            Route::Share(asked) => self.share(asked.as_ref(), &request),
             Route::Reports => self.reports(request).await,
             Route::Unknown => Err(Refusal::NotFound),
         }

@@ -1,6 +1,8 @@
-//! The device listener's paths. They hold only names whose grammars need no percent-encoding, so nothing is decoded:
-//! an encoded path is some other, unknown path, and there is no second spelling to smuggle anything in.
+//! The device listener's paths. But for those below `/shares/` they hold only names whose grammars need no
+//! percent-encoding, so nothing is decoded: an encoded path is some other, unknown path, and there is no second spelling
+//! to smuggle anything in.
 
+use super::share::ShareAddress;
 use crate::model::{Blake3Digest, Sha256Digest};
 
 /// Where a request goes.
@@ -12,6 +14,8 @@ pub(super) enum Route {
     Offer(Option<Box<str>>),
     /// `/v1/blobs/{blake3}` or `/v1/blobs/sha256:{hex}`; `None` where it is neither.
     Blob(Option<BlobName>),
+    /// `/shares/{share}/{path}`; `None` where it cannot be one.
+    Share(Option<ShareAddress>),
     /// `/v1/reports`
     Reports,
     /// Anything else.
@@ -33,18 +37,21 @@ pub(super) enum RouteKind {
     Health,
     Offer,
     Blob,
+    Share,
     Reports,
     Unknown,
 }
 
 impl RouteKind {
-    pub(super) const ALL: [Self; 5] = [Self::Health, Self::Offer, Self::Blob, Self::Reports, Self::Unknown];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Health, Self::Offer, Self::Blob, Self::Share, Self::Reports, Self::Unknown];
 
     pub(super) const fn pattern(self) -> &'static str {
         match self {
             Self::Health => "/healthz",
             Self::Offer => "/v1/offers/{product}",
             Self::Blob => "/v1/blobs/{digest}",
+            Self::Share => "/shares/{share}/{path}",
             Self::Reports => "/v1/reports",
             Self::Unknown => "other",
         }
@@ -64,6 +71,9 @@ impl Route {
             };
             return Self::Blob(name);
         }
+        if let Some(below) = path.strip_prefix("/shares/") {
+            return Self::Share(ShareAddress::parse(below));
+        }
         match path {
             "/v1/reports" => Self::Reports,
             "/healthz" => Self::Health,
@@ -76,6 +86,7 @@ impl Route {
             Self::Health => RouteKind::Health,
             Self::Offer(_) => RouteKind::Offer,
             Self::Blob(_) => RouteKind::Blob,
+            Self::Share(_) => RouteKind::Share,
             Self::Reports => RouteKind::Reports,
             Self::Unknown => RouteKind::Unknown,
         }
@@ -85,6 +96,13 @@ impl Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kinds_are_in_the_order_of_their_list() {
+        for (place, kind) in RouteKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, place, "{}", kind.pattern());
+        }
+    }
 
     #[test]
     fn paths() {
@@ -97,7 +115,11 @@ mod tests {
         for malformed in ["/v1/blobs/", "/v1/blobs/sha256:", "/v1/blobs/AB", "/v1/blobs/../x", "/v1/blobs/%61"] {
             assert_eq!(Route::of(malformed), Route::Blob(None), "{malformed}");
         }
-        for unknown in ["", "/", "*", "/v1/offers", "/v1/reports/", "//v1/reports", "/v1/blobs"] {
+        assert_eq!(Route::of("/shares/s/x"), Route::Share(ShareAddress::parse("s/x")));
+        assert_eq!(Route::of("/shares/s"), Route::Share(None));
+        for unknown in
+            ["", "/", "*", "/v1/offers", "/v1/reports/", "//v1/reports", "/v1/blobs", "/shares", "/%73hares/s/x"]
+        {
             assert_eq!(Route::of(unknown), Route::Unknown, "{unknown}");
         }
     }
