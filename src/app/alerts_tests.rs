@@ -36,7 +36,8 @@ fn parse<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
 fn some_alert(product: &str) -> Alert {
     Alert {
         alert: "halted",
-        product: parse(product),
+        product: Some(parse(product)),
+        share: None,
         version: Some(parse("1.0")),
         rollout: Some(7),
         group: None,

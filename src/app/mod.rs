@@ -19,6 +19,7 @@ mod figures;
 mod keeper;
 mod offline;
 mod rollout_figures;
+mod share_alerts;
 mod run;
 mod ticker;
 mod wiring;

@@ -174,8 +174,8 @@ fn spawn_rollouts(
     let catalog = &core.catalog;
     let alerts = Arc::new(Alerts::new(queue, catalog.snapshot().seq(), stale_groups.clone()));
     tasks.spawn(ticker::advance(catalog.clone(), core.shares.clone(), alerts.clone(), stop.clone()));
-    tasks.spawn(ticker::switch_shares(core.shares.clone(), stop.clone()));
-    tasks.spawn(ticker::watch_staleness(catalog.clone(), alerts, stop.clone()));
+    tasks.spawn(ticker::switch_shares(core.shares.clone(), alerts.clone(), stop.clone()));
+    tasks.spawn(ticker::watch_staleness(catalog.clone(), core.shares.clone(), alerts, stop.clone()));
 }
 
 /// Leaves closing to the end of the process. Dropped after an error, sled writes once more, and panics or hangs.
