@@ -13,6 +13,7 @@ pub mod model;
 pub mod policy;
 pub mod publish;
 pub mod serve;
+pub mod share;
 pub mod store;
 pub mod sys;
 pub mod telemetry;

@@ -31,7 +31,7 @@ pub use device::{AttributeName, Device, DeviceHistory, Tag};
 pub use digest::{Blake3Digest, DigestError, Sha256Digest};
 pub use event::{Event, EventRecord};
 pub use hold::{Hold, HoldId, HoldScope};
-pub use name::{DeviceId, GroupName, NameError, Platform, ProductName, RingName};
+pub use name::{DeviceId, GroupName, LayoutName, NameError, Platform, ProductName, RingName, ShareName};
 pub use pin::{Pin, PinId};
 pub use product::{ApprovalRule, Class, Product};
 pub use release::{Artifact, Release, ReleaseId, ReleaseManifest, ReleaseState, Stamp};
