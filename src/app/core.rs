@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::control::TokenKey;
 use crate::journal::JournalOptions;
 use crate::publish::{Publisher, UploadLimits, Uploads};
+use crate::share::Shares;
 use crate::store::{FsBlobs, FsBlobsOptions, IndexOrigin};
 use crate::sys::clock::Clock;
 use crate::sys::durable;
@@ -28,6 +29,8 @@ pub struct Core {
     pub catalog: Arc<Catalog>,
     /// Publishing and its uploads.
     pub publisher: Arc<Publisher>,
+    /// What shares show.
+    pub shares: Arc<Shares>,
     /// The key under which tokens are kept.
     pub token_key: TokenKey,
     /// The data directory.
@@ -66,7 +69,8 @@ impl Core {
         let uploads = Uploads::new(store, limits);
         let publisher = Arc::new(Publisher::new(catalog.clone(), uploads, settings.limits.artifacts_max));
         let token_key = token_key(&data)?;
-        Ok(Self { catalog, publisher, token_key, data, recovery, _lock: lock })
+        let shares = Arc::new(Shares::new(catalog.clone()));
+        Ok(Self { catalog, publisher, shares, token_key, data, recovery, _lock: lock })
     }
 
     /// The journal's directory.

@@ -83,14 +83,17 @@ pub(super) fn handlers(
     }));
     let backend = DeviceBackend { catalog: catalog.clone(), token_key: core.token_key.clone() };
     let salt = random_bytes().map_err(AppError::io("read randomness for", &core.data))?;
+    let download_grace = download_grace(settings);
     let options = DeviceOptions {
         header_trusted_from: settings.device.header_trusted_from.clone(),
-        download_grace: SignedDuration::try_from(settings.decision.download_grace).unwrap_or(SignedDuration::MAX),
+        download_grace,
         boundary_salt: u64::from_le_bytes(salt),
         ..DeviceOptions::default()
     };
     let services = AdminServices {
         publisher,
+        shares: core.shares.clone(),
+        download_grace,
         token_key: core.token_key.clone(),
         metrics: Metrics::new(registry),
         maintenance: keeper,
@@ -109,6 +112,11 @@ pub(super) fn handlers(
         admin: AdminApi::new(services),
         connections,
     })
+}
+
+/// For how long what was decided or shown before may still be read.
+pub(super) fn download_grace(settings: &Settings) -> SignedDuration {
+    SignedDuration::try_from(settings.decision.download_grace).unwrap_or(SignedDuration::MAX)
 }
 
 /// Ready means: a policy is in force and can be read, so that devices get decisions.
