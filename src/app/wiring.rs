@@ -79,6 +79,7 @@ pub(super) fn handlers(
     registry.register_collector(Box::new(Figures {
         catalog: catalog.clone(),
         publisher: publisher.clone(),
+        shares: core.shares.clone(),
         stale_groups,
     }));
     let backend = DeviceBackend { catalog: catalog.clone(), token_key: core.token_key.clone() };
