@@ -41,6 +41,14 @@ pub(super) struct Alert {
     pub(super) time: Timestamp,
 }
 
+impl Alert {
+    /// The product or share that it is about.
+    pub(super) fn about(&self) -> &str {
+        let product = self.product.as_ref().map(ProductName::as_str);
+        product.or(self.share.as_ref().map(ShareName::as_str)).unwrap_or_default()
+    }
+}
+
 /// Raises alerts.
 pub(super) struct Alerts {
     queue: Option<Arc<AlertQueue>>,
@@ -54,7 +62,13 @@ pub(super) struct Alerts {
 impl Alerts {
     /// For everything that happens after event `seen_seq`. `stale_count` is set to the number of groups that are behind.
     pub(super) fn new(queue: Option<Arc<AlertQueue>>, seen_seq: u64, stale_count: Arc<AtomicUsize>) -> Self {
-        Self { queue, seen_seq: AtomicU64::new(seen_seq), stale: Mutex::default(), stale_count, ailing: Mutex::default() }
+        Self {
+            queue,
+            seen_seq: AtomicU64::new(seen_seq),
+            stale: Mutex::default(),
+            stale_count,
+            ailing: Mutex::default(),
+        }
     }
 
     /// Raises what has happened since the last call.

@@ -87,7 +87,7 @@ async fn of_too_many_the_oldest_are_dropped() {
         queue.push(some_alert(&format!("p{n}")));
     }
     let waiting = queue.drain();
-    assert_eq!((waiting.len(), waiting[0].product.as_str()), (100, "p50"));
+    assert_eq!((waiting.len(), waiting[0].about()), (100, "p50"));
 }
 
 #[test]

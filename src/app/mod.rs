@@ -19,8 +19,10 @@ mod figures;
 mod keeper;
 mod offline;
 mod rollout_figures;
-mod share_alerts;
 mod run;
+mod share_alerts;
+mod share_figures;
+pub mod stager;
 mod ticker;
 mod wiring;
 

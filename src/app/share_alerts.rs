@@ -26,11 +26,17 @@ pub(super) enum Ailment {
 impl Ailment {
     pub(super) fn alert(&self, now: Timestamp) -> Alert {
         let (alert, share, reason) = match self {
-            Self::Blocked(share, problem) => ("share_blocked", share, format!("share {share} stays as it is: {problem}")),
+            Self::Blocked(share, problem) => {
+                ("share_blocked", share, format!("share {share} stays as it is: {problem}"))
+            }
             Self::Stale(share, is_critical, since) => {
                 let since = since.map_or_else(|| "ever".to_owned(), |since| format!("since {since}"));
                 let how = if *is_critical { "critically stale" } else { "stale" };
-                ("share_stale", share, format!("share {share} is {how}: nothing newer has been published for it {since}"))
+                (
+                    "share_stale",
+                    share,
+                    format!("share {share} is {how}: nothing newer has been published for it {since}"),
+                )
             }
             Self::Behind(share, target, why) => {
                 let why = why.as_deref().unwrap_or("its stager has not reported it");
@@ -38,7 +44,11 @@ impl Ailment {
             }
             Self::Edited(share, target, files, _) => {
                 let files = if *files == 1 { "1 file".to_owned() } else { format!("{files} files") };
-                ("share_edited", share, format!("{files} of {target} had been changed by hand and are those of share {share} again"))
+                (
+                    "share_edited",
+                    share,
+                    format!("{files} of {target} had been changed by hand and are those of share {share} again"),
+                )
             }
         };
         Alert {
@@ -58,7 +68,11 @@ impl Ailment {
 /// Everything that is wrong with shares at `now`.
 pub(super) fn ailments(shares: &Shares, snapshot: &Snapshot, now: Timestamp) -> Vec<Ailment> {
     let policy = snapshot.policy_at(now).and_then(|applied| applied.policy().ok());
-    policy.into_iter().flat_map(|policy| policy.shares()).flat_map(|share| of_share(shares, snapshot, share, now)).collect()
+    policy
+        .into_iter()
+        .flat_map(|policy| policy.shares())
+        .flat_map(|share| of_share(shares, snapshot, share, now))
+        .collect()
 }
 
 fn of_share(shares: &Shares, snapshot: &Snapshot, share: &SharePolicy, now: Timestamp) -> Vec<Ailment> {

@@ -134,20 +134,6 @@ name!(
     |text| is_slug(text, 32)
 );
 name!(
-    /// A stable-name tree for one group.
-    ShareName,
-    "share name",
-    "1 to 64 lower-case letters, digits and inner '.', '_' or '-'",
-    |text| is_slug(text, 64)
-);
-name!(
-    /// How the releases of a share become its tree.
-    LayoutName,
-    "layout name",
-    "1 to 32 lower-case letters, digits and inner '.', '_' or '-'",
-    |text| is_slug(text, 32)
-);
-name!(
     /// A device's proven identity.
     DeviceId,
     "device id",
