@@ -7,7 +7,7 @@ use super::*;
 #[test]
 #[ignore = "writes 4 GiB; run by hand to measure"]
 fn a_thousand_files_of_two_gibibytes_in_which_ten_changed() {
-    let mut target = Target::new();
+    let mut target = Target::on_disk();
     let body = |file: usize, version: usize| {
         let mut bytes = vec![0; 2 * 1024 * 1024];
         blake3::Hasher::new().update(format!("{file} {version}").as_bytes()).finalize_xof().fill(&mut bytes);
