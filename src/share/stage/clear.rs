@@ -29,7 +29,9 @@ pub(super) fn clear(
     units: &[Unit],
 ) -> Result<Cleared, StageError> {
     let wanted = wanted_inodes(root, work, found);
-    let swapped: Vec<&Path> = units.iter().filter_map(swapped_dir).collect();
+    // What lay in them has gone with them.
+    let mut swapped: Vec<&Path> = units.iter().filter_map(swapped_dir).collect();
+    swapped.extend(work.obstacles.iter().map(PathBuf::as_path));
     let mut cleared = Cleared::default();
     let mut unsynced = BTreeSet::new();
     for path in &work.remove {

@@ -89,7 +89,13 @@ struct Target {
 }
 
 impl Target {
+    /// In memory where that is possible: hundreds of switches are about their order, not about the disk's fsync.
     fn new() -> Self {
+        let temporary = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        Self { temporary, memory: Memory::default() }
+    }
+
+    fn on_disk() -> Self {
         Self { temporary: tempfile::tempdir().unwrap(), memory: Memory::default() }
     }
 

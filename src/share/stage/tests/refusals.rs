@@ -176,7 +176,7 @@ fn on_a_full_disk() {
     let dir = PathBuf::from(std::env::var("M").unwrap());
     let mut memory = Memory::default();
     let first = memory.tree(1, &[("s:d/a", &"a".repeat(300_000)), ("s:d/b", "b")]);
-    let mut run = |tree: &StageTree, memory: &Memory| stage(tree, &dir, memory, &OPTIONS, second(9), &mut |_| {});
+    let run = |tree: &StageTree, memory: &Memory| stage(tree, &dir, memory, &OPTIONS, second(9), &mut |_| {});
     run(&first, &memory).unwrap();
     // Refused beforehand; and, where somebody else takes the room meanwhile, in the middle.
     let large = memory.tree(2, &[("s:d/a", &"A".repeat(900_000)), ("s:d/b", "B")]);
