@@ -62,7 +62,11 @@ impl<'a> Publisher<'a> {
                 }
                 Unit::Each(items) => self.switch_each(items, work, staged)?,
             }
-            self.sync()?;
+            // Names that stand alone are in no order among themselves: one sync for a row of them.
+            let is_in_a_row = is_lone(unit, work) && units.get(number + 1).is_some_and(|next| is_lone(next, work));
+            if !is_in_a_row {
+                self.sync()?;
+            }
         }
         Ok(())
     }
@@ -148,6 +152,11 @@ impl<'a> Publisher<'a> {
         }
         Ok(())
     }
+}
+
+/// Whether this is one name that no other waits for.
+fn is_lone(unit: &Unit, work: &Work<'_>) -> bool {
+    matches!(unit, Unit::Each(items) if matches!(items[..], [index] if !work.items[index].file.last))
 }
 
 /// Whether a name cannot be changed now because somebody has it open, as SMB servers and kernels say it.

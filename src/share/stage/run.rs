@@ -227,7 +227,10 @@ impl Run<'_> {
         fault::point("share.stage-switched");
         staged.is_pending = publisher.pending;
         if staged.is_pending.is_some() {
-            // The manifest goes on saying that a switch is under way; the next run finds everything ready.
+            // The manifest goes on saying that a switch is under way; the next run finds everything ready. What may not
+            // be shown any more goes all the same: it may be gone because it is withheld.
+            let cleared = clear::clear(self.root, &self.context, self.work, self.found, &ready.units)?;
+            staged.removed_files = cleared.removed;
             clear::tidy(self.root, &self.found.leftovers, true);
             return Ok(());
         }
