@@ -11,6 +11,7 @@ mod lifecycle;
 mod publish;
 mod real;
 mod rollouts;
+mod shares_http;
 mod staging;
 mod uniform;
 mod wire;
