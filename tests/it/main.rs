@@ -13,6 +13,7 @@ mod real;
 mod rollouts;
 mod shares_admin;
 mod shares_stage;
+mod shares_http;
 mod staging;
 mod uniform;
 mod wire;

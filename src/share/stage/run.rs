@@ -229,7 +229,7 @@ impl Run<'_> {
         if staged.is_pending.is_some() {
             // The manifest goes on saying that a switch is under way; the next run finds everything ready. What may not
             // be shown any more goes all the same: it may be gone because it is withheld.
-            let cleared = clear::clear(self.root, &self.context, self.work, self.found, &ready.units)?;
+            let cleared = clear::clear(self.root, &self.context, self.work, self.found, &[])?;
             staged.removed_files = cleared.removed;
             clear::tidy(self.root, &self.found.leftovers, true);
             return Ok(());

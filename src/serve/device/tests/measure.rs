@@ -1,25 +1,30 @@
-//! What an offer costs beside a static answer of the same server. Not a test: `cargo test --release -- --ignored
-//! measure_offer --nocapture` prints the figures.
+//! What an offer costs beside a static answer of the same server, and a file of a share beside the same blob. No tests:
+//! `cargo test --release -- --ignored measure_ --nocapture` prints the figures.
 
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::world::World;
-use crate::model::{Device, Event};
+use super::world::{World, share_file};
+use crate::model::{Blake3Digest, Device, Event};
 
 const REQUESTS: usize = 20_000;
 
 /// 100,000 devices, 500 groups, 1,000 releases of 10 products.
 fn large() -> World {
+    large_with("")
+}
+
+/// The same with more of a policy.
+fn large_with(more: &str) -> World {
     let mut world = World::default();
     let mut policy = String::from("[[ring]]\nname = \"broad\"\n");
     for group in 0..499 {
         policy += &format!("[[group]]\nname = \"g{group}\"\nmatch = {{ id = \"site{group}-*\" }}\nring = \"broad\"\n");
     }
     policy += "[[group]]\nname = \"rest\"\nmatch = \"any\"\nring = \"broad\"\n";
-    world.policy(&policy);
+    world.policy(&(policy + more));
     for product in 0..10 {
         world.product(&format!("p{product}"));
         for version in 0..100 {
@@ -44,18 +49,48 @@ fn large() -> World {
 #[test]
 #[ignore = "prints figures, proves nothing"]
 fn measure_offer() {
+    measure(large, &["/none".to_owned(), "/healthz".to_owned(), "/v1/offers/p3?current=1.0".to_owned()]);
+}
+
+/// Of 1,000 shares the last one in the policy's text, for the last one of 500 groups; a file alone and one of a set.
+#[test]
+#[ignore = "prints figures, proves nothing"]
+fn measure_share() {
+    let body = b"3 99";
+    let world = || {
+        let share = |n| {
+            format!(
+                "[[share]]\nname = \"s{n}\"\ngroup = \"rest\"\nlayout = \"plain\"\nproducts = [\"p3\"]\nopen_to = \"devices\"\n"
+            )
+        };
+        let mut world = large_with(&(0..1000).map(share).collect::<String>());
+        for (name, at) in [("s0", -1000), ("s999", -900)] {
+            let file = |path, set| share_file(path, body, ("p3", 100), set);
+            world.switch(name, at, vec![file("x64/alone.exe", ""), file("x64/set.exe", "set")], &[]);
+        }
+        world
+    };
+    let blob = format!("/v1/blobs/{}", Blake3Digest::of(body));
+    let shares = ["s0/x64/alone.exe", "s999/x64/alone.exe", "s999/x64/set.exe", "s999/x64/%61lone.exe"];
+    let mut paths = vec!["/none".to_owned(), blob];
+    paths.extend(shares.map(|path| format!("/shares/{path}")));
+    measure(world, &paths);
+}
+
+fn measure(world: impl FnOnce() -> World, paths: &[String]) {
+    let paths = paths.to_vec();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let server = runtime.block_on(async { large().serve() });
+    let server = runtime.block_on(async { world().serve() });
     let address = server.address;
     let thread = std::fs::read_link("/proc/thread-self").unwrap();
     let client = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut rows = Vec::new();
         for _ in 0..3 {
-            for path in ["/none", "/healthz", "/v1/offers/p3?current=1.0"] {
+            for path in &paths {
                 let before = cpu_of(&thread);
                 runtime.block_on(ask(address, path));
-                rows.push((path, cpu_of(&thread) - before));
+                rows.push((path.clone(), cpu_of(&thread) - before));
             }
         }
         rows
