@@ -99,6 +99,52 @@ fn values_that_cannot_be() {
 }
 
 #[test]
+fn targets_are_read_and_the_shown_example_is_one() {
+    let shown: String = EXAMPLE.lines().filter_map(|line| line.strip_prefix("# ")).fold(String::new(), |text, line| {
+        if line == "[[target]]" || !text.is_empty() && line.contains(" = ") { text + line + "\n" } else { text }
+    });
+    let settings = parse(&shown, Path::new("ringfence.toml"), Path::new("/etc/r")).unwrap();
+    let expected = TargetSettings { share: "dc-intel".parse().unwrap(), to: "/srv/share".into(), keep_previous: true };
+    assert_eq!(settings.targets, [expected]);
+    let relative = "[[target]]\nshare = \"a\"\nto = \"./x/../y\"\n";
+    let settings = parse(relative, Path::new("ringfence.toml"), Path::new("/etc/r")).unwrap();
+    assert_eq!(settings.targets[0].to, Path::new("/etc/r/y"));
+    assert!(!settings.targets[0].keep_previous);
+}
+
+#[test]
+fn targets_that_cannot_be_are_refused_at_their_line() {
+    let target = |share: &str, to: &str| format!("[[target]]\nshare = \"{share}\"\nto = \"{to}\"\n");
+    let in_one_another = "are one in the other: give each a directory of its own";
+    let cases = [
+        (
+            target("a", "/x") + &target("b", "/x/y"),
+            format!("ringfence.toml:6: target /x/y of share b and target /x of share a {in_one_another}"),
+        ),
+        (
+            target("a", "/x/y") + &target("b", "/x/y/../y/."),
+            format!("ringfence.toml:6: target /x/y of share b and target /x/y of share a {in_one_another}"),
+        ),
+        (target("a", ""), "ringfence.toml:3: the target of share a has an empty \"to\": name a directory".to_owned()),
+        (
+            "[[target]]\nshare = \"a\"\nto = \"/x\"\nkeep = 1\n".to_owned(),
+            "ringfence.toml:4: unknown key \"keep\" in [target]".to_owned(),
+        ),
+        (
+            "[stager]\nlook_every = \"0s\"\n".to_owned(),
+            "ringfence.toml:2: stager.look_every is zero: nothing could be served with it; give a limit above zero"
+                .to_owned(),
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(refused(&text), expected);
+    }
+    assert!(refused(&target("No!", "/x")).starts_with("ringfence.toml:2: \"No!\" is not a share name"));
+    let many: String = (0..65).map(|number| target("a", &format!("/x/{number}"))).collect();
+    assert_eq!(refused(&many), "ringfence.toml:193: there are 65 targets; at most 64 are allowed");
+}
+
+#[test]
 fn text_that_is_not_toml_is_refused_with_its_line() {
     let message = refused("data = \"d\"\n[device\n");
     assert!(message.starts_with("ringfence.toml:2: "), "{message}");

@@ -177,3 +177,80 @@ fn nothing_is_begun_after_the_end_was_asked_for() {
     assert!(outcome.unwrap_err().to_string().contains("told to stop"));
     assert!(!to.join("a/file.bin").exists());
 }
+
+/// A catalog whose policy has share `pcs`, with a release of one file that the share does not show yet.
+async fn cataloged() -> (crate::catalog::testing::World, Arc<crate::catalog::Catalog>, crate::model::Event) {
+    use crate::catalog::testing::{POLICY, World, commit, parse, product_added, release_added};
+    use crate::model::{Event, ShareFile, Shown};
+    let world = World::new();
+    let catalog = world.catalog();
+    let share = "[[share]]\nname = \"pcs\"\ngroup = \"all\"\nlayout = \"plain\"\nproducts = [\"feed\"]\n";
+    let text = format!("{POLICY}{share}");
+    commit(&catalog, vec![Event::PolicyApplied { digest: Blake3Digest::of(text.as_bytes()), text }]).await;
+    commit(&catalog, vec![product_added("feed")]).await;
+    let added = release_added(&catalog, "feed", "1.0", &[b"the bytes of a release"]).await;
+    let Event::ReleaseAdded { release, manifest, .. } = added.clone() else { unreachable!() };
+    commit(&catalog, vec![added, Event::ReleasePublished { product: parse("feed"), release }]).await;
+    let at = catalog.now();
+    let artifact = &manifest.artifacts[0];
+    let put = ShareFile {
+        path: artifact.target.clone(),
+        size: artifact.size,
+        blake3: artifact.blake3,
+        sha256: artifact.sha256,
+        media_type: artifact.media_type.clone(),
+        product: parse("feed"),
+        sequence: 1,
+        set: String::new(),
+        last: false,
+    };
+    let shown = Shown { product: parse("feed"), version: parse("1.0"), sequence: 1, platform: None, since: at };
+    let switched = Event::ShareSwitched {
+        share: parse("pcs"),
+        at,
+        layout: parse("plain"),
+        shows: vec![shown],
+        put: vec![put],
+        removed: Vec::new(),
+        forgotten: Vec::new(),
+    };
+    (world, catalog, switched)
+}
+
+#[tokio::test]
+async fn the_servers_own_share_is_seen_once_it_shows_something_and_when_it_changes() {
+    use crate::catalog::testing::{commit, parse};
+    use crate::model::{Event, HoldScope};
+    let (world, catalog, switched) = cataloged().await;
+    let shares = Arc::new(crate::share::Shares::new(catalog.clone()));
+    let source = |name: &str| CatalogSource::new(shares.clone(), parse(name), jiff::SignedDuration::ZERO);
+    let mut stranger = source("other");
+    assert_eq!(stranger.look(), Err(Unseen::Nothing("the policy has no share other".into())));
+    let mut source = source("pcs");
+    assert_eq!(source.look(), Err(Unseen::Nothing("nothing is shown yet in share pcs".into())));
+    commit(&catalog, vec![switched]).await;
+    let tree = source.look().unwrap().expect("the first tree");
+    assert_eq!((tree.files.len(), tree.files[0].path.as_str()), (1, "file-0"));
+    assert_eq!(source.look(), Ok(None));
+    world.clock.advance(jiff::SignedDuration::from_secs(60));
+    assert_eq!(source.look(), Ok(None), "time alone changes nothing here");
+    assert!(matches!(source.open(&tree.files[0]).unwrap(), Body::File(_)));
+
+    let target = StageTarget::new(&world.dir.path().join("target"), OPTIONS);
+    let outcome = target.publish(&tree, &source, false, &CancellationToken::new(), &mut |_| {});
+    assert_eq!(std::fs::read(target.dir().join("file-0")).unwrap(), b"the bytes of a release");
+    source.report(target.report(&tree, &outcome)).unwrap();
+    assert_eq!(shares.targets(&parse("pcs"))[0].state, TargetState::Published);
+
+    let hold = Event::HoldAdded {
+        product: parse("feed"),
+        version: Some(parse("1.0")),
+        scope: HoldScope::Everyone,
+        reason: parse("a bad batch"),
+        expires_at: Some(catalog.now() + jiff::SignedDuration::from_secs(60)),
+    };
+    commit(&catalog, vec![hold]).await;
+    assert_eq!(source.look().unwrap().expect("another tree").files.len(), 0, "what is held goes at once");
+    world.clock.advance(jiff::SignedDuration::from_secs(61));
+    assert_eq!(source.look().unwrap().expect("another tree").files.len(), 1, "a hold may end without an event");
+}
