@@ -33,7 +33,11 @@ impl AlertQueue {
         if waiting.len() >= WAITING_MAX
             && let Some(oldest) = waiting.pop_front()
         {
-            tracing::warn!(alert = oldest.alert, product = %oldest.product, "too many alerts wait for the alert command: the oldest is dropped");
+            tracing::warn!(
+                alert = oldest.alert,
+                about = oldest.about(),
+                "too many alerts wait for the alert command: the oldest is dropped"
+            );
         }
         waiting.push_back(alert);
         self.more.notify_one();
@@ -66,7 +70,7 @@ pub(super) async fn run_commands(queue: Arc<AlertQueue>, settings: AlertSettings
         // Notified for one alert, another may wait for the second worker.
         queue.more.notify_one();
         if let Err(why) = run(&settings, &alert).await {
-            tracing::error!(%why, alert = alert.alert, product = %alert.product, "the alert command failed");
+            tracing::error!(%why, alert = alert.alert, about = alert.about(), "the alert command failed");
         }
     }
 }

@@ -11,18 +11,24 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::alert_command::AlertQueue;
+use super::share_alerts::{Ailment, ailments};
 use crate::model::{
-    Evidence, GroupName, ProductName, ProductReleases, Rollout, RolloutChange, RolloutId, RolloutKind, Snapshot,
-    Version,
+    Evidence, GroupName, ProductName, ProductReleases, Rollout, RolloutChange, RolloutId, RolloutKind, ShareName,
+    Snapshot, Version,
 };
 use crate::policy::rollout::{Stale, stale_groups};
+use crate::share::Shares;
 
 /// One alert, as the command gets it on its standard input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Alert {
-    /// `halted`, `overdue`, `frozen`, `rollback` or `stale`.
+    /// `halted`, `overdue`, `frozen`, `rollback`, `stale`, or a share's: `share_blocked`, `share_stale`, `share_behind`,
+    /// `share_edited`.
     pub(super) alert: &'static str,
-    pub(super) product: ProductName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) product: Option<ProductName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) share: Option<ShareName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) version: Option<Version>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,6 +41,14 @@ pub(super) struct Alert {
     pub(super) time: Timestamp,
 }
 
+impl Alert {
+    /// The product or share that it is about.
+    pub(super) fn about(&self) -> &str {
+        let product = self.product.as_ref().map(ProductName::as_str);
+        product.or(self.share.as_ref().map(ShareName::as_str)).unwrap_or_default()
+    }
+}
+
 /// Raises alerts.
 pub(super) struct Alerts {
     queue: Option<Arc<AlertQueue>>,
@@ -42,12 +56,19 @@ pub(super) struct Alerts {
     seen_seq: AtomicU64,
     stale: Mutex<BTreeSet<(GroupName, ProductName)>>,
     stale_count: Arc<AtomicUsize>,
+    ailing: Mutex<BTreeSet<Ailment>>,
 }
 
 impl Alerts {
     /// For everything that happens after event `seen_seq`. `stale_count` is set to the number of groups that are behind.
     pub(super) fn new(queue: Option<Arc<AlertQueue>>, seen_seq: u64, stale_count: Arc<AtomicUsize>) -> Self {
-        Self { queue, seen_seq: AtomicU64::new(seen_seq), stale: Mutex::default(), stale_count }
+        Self {
+            queue,
+            seen_seq: AtomicU64::new(seen_seq),
+            stale: Mutex::default(),
+            stale_count,
+            ailing: Mutex::default(),
+        }
     }
 
     /// Raises what has happened since the last call.
@@ -78,15 +99,29 @@ impl Alerts {
         }
     }
 
+    /// Raises an alert for whatever is wrong with a share, once until it no longer is.
+    pub(super) fn look_at_shares(&self, shares: &Shares, snapshot: &Snapshot, now: Timestamp) {
+        let mut known = self.ailing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::take(&mut *known);
+        for ailment in ailments(shares, snapshot, now) {
+            if !before.contains(&ailment) {
+                self.raise(ailment.alert(now));
+            }
+            known.insert(ailment);
+        }
+    }
+
     fn raise(&self, alert: Alert) {
-        let Alert { alert: kind, product, version, rollout, group, reason, .. } = &alert;
+        let Alert { alert: kind, product, share, version, rollout, group, reason, .. } = &alert;
+        let product = product.as_ref().map(tracing::field::display);
+        let share = share.as_ref().map(tracing::field::display);
         let version = version.as_ref().map(tracing::field::display);
         let group = group.as_ref().map(tracing::field::display);
         match *kind {
-            "halted" | "frozen" => {
-                tracing::error!(alert = kind, %product, version, rollout, group, reason, "alert");
+            "halted" | "frozen" | "share_blocked" => {
+                tracing::error!(alert = kind, product, share, version, rollout, group, reason, "alert");
             }
-            _ => tracing::warn!(alert = kind, %product, version, rollout, group, reason, "alert"),
+            _ => tracing::warn!(alert = kind, product, share, version, rollout, group, reason, "alert"),
         }
         if let Some(queue) = &self.queue {
             queue.push(alert);
@@ -101,7 +136,8 @@ fn since(product: &ProductReleases, seen_seq: u64) -> Vec<(u64, Alert)> {
     for freeze in product.freezes().iter().filter(|freeze| freeze.id > seen_seq) {
         let alert = Alert {
             alert: "frozen",
-            product: name.clone(),
+            product: Some(name.clone()),
+            share: None,
             version: None,
             rollout: None,
             group: None,
@@ -143,7 +179,7 @@ fn of_rollout(
 ) -> Alert {
     let version = product.by_sequence(rollout.sequence).map(|release| release.version().clone());
     let (product, rollout) = (rollout.product.clone(), Some(rollout.id));
-    Alert { alert, product, version, rollout, group: None, reason, evidence, time }
+    Alert { alert, product: Some(product), share: None, version, rollout, group: None, reason, evidence, time }
 }
 
 fn behind(stale: &Stale, now: Timestamp) -> Alert {
@@ -153,7 +189,8 @@ fn behind(stale: &Stale, now: Timestamp) -> Alert {
         format!("group {group} gets {given} while everyone may have {newest}, longer than wanted since {since}");
     Alert {
         alert: "stale",
-        product: product.clone(),
+        product: Some(product.clone()),
+        share: None,
         version: version.clone(),
         rollout: None,
         group: Some(group.clone()),

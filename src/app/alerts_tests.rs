@@ -36,7 +36,8 @@ fn parse<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
 fn some_alert(product: &str) -> Alert {
     Alert {
         alert: "halted",
-        product: parse(product),
+        product: Some(parse(product)),
+        share: None,
         version: Some(parse("1.0")),
         rollout: Some(7),
         group: None,
@@ -86,7 +87,7 @@ async fn of_too_many_the_oldest_are_dropped() {
         queue.push(some_alert(&format!("p{n}")));
     }
     let waiting = queue.drain();
-    assert_eq!((waiting.len(), waiting[0].product.as_str()), (100, "p50"));
+    assert_eq!((waiting.len(), waiting[0].about()), (100, "p50"));
 }
 
 #[test]

@@ -12,11 +12,14 @@ use crate::catalog::Catalog;
 use crate::publish::Publisher;
 
 use super::rollout_figures::encode_rollouts;
+use super::share_figures::encode_shares;
+use crate::share::Shares;
 
 /// Reads the journal's and the catalog's figures at each scrape.
 pub(super) struct Figures {
     pub(super) catalog: Arc<Catalog>,
     pub(super) publisher: Arc<Publisher>,
+    pub(super) shares: Arc<Shares>,
     pub(super) stale_groups: Arc<AtomicUsize>,
 }
 
@@ -66,6 +69,8 @@ impl Collector for Figures {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
-        encode_rollouts(&mut encoder, &snapshot, snapshot.present(self.catalog.clock_now()))
+        let now = snapshot.present(self.catalog.clock_now());
+        encode_rollouts(&mut encoder, &snapshot, now)?;
+        encode_shares(&mut encoder, &self.shares, &snapshot, now)
     }
 }

@@ -20,6 +20,9 @@ mod keeper;
 mod offline;
 mod rollout_figures;
 mod run;
+mod share_alerts;
+mod share_figures;
+pub mod stager;
 mod ticker;
 mod wiring;
 

@@ -19,8 +19,8 @@ use super::bootstrap::bootstrap;
 use super::core::Core;
 use super::error::AppError;
 use super::keeper::Keeper;
-use super::ticker;
 use super::wiring::{Handlers, admin_limits, device_limits, handlers, log_filter, log_options};
+use super::{stager, ticker};
 use crate::config::{LogSettings, Settings};
 use crate::serve::{Listener, ListenerName, ServeOptions};
 use crate::sys::clock::SystemClock;
@@ -131,6 +131,7 @@ pub(super) async fn run<F: Future<Output = ()>>(
     tasks.spawn(background::expire_reports(core.clone(), stop.clone()));
     tasks.spawn(background::scrub(keeper.clone(), settings.store.scrub_every, stop.clone()));
     spawn_rollouts(&core, settings, &stale_groups, &tasks, &stop);
+    stager::spawn(&core, settings, &tasks, &stop);
     tasks.close();
     // Without a service manager there is nobody to tell, which is no error.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -174,8 +175,8 @@ fn spawn_rollouts(
     let catalog = &core.catalog;
     let alerts = Arc::new(Alerts::new(queue, catalog.snapshot().seq(), stale_groups.clone()));
     tasks.spawn(ticker::advance(catalog.clone(), core.shares.clone(), alerts.clone(), stop.clone()));
-    tasks.spawn(ticker::switch_shares(core.shares.clone(), stop.clone()));
-    tasks.spawn(ticker::watch_staleness(catalog.clone(), alerts, stop.clone()));
+    tasks.spawn(ticker::switch_shares(core.shares.clone(), alerts.clone(), stop.clone()));
+    tasks.spawn(ticker::watch_staleness(catalog.clone(), core.shares.clone(), alerts, stop.clone()));
 }
 
 /// Leaves closing to the end of the process. Dropped after an error, sled writes once more, and panics or hangs.

@@ -44,7 +44,7 @@ pub(super) async fn advance(catalog: Arc<Catalog>, shares: Arc<Shares>, alerts: 
 
 /// Switches shares whenever what they should show has changed, until stopped. Beside the rollouts and not after them:
 /// unpacking a large archive must keep no halt waiting.
-pub(super) async fn switch_shares(shares: Arc<Shares>, stop: CancellationToken) {
+pub(super) async fn switch_shares(shares: Arc<Shares>, alerts: Arc<Alerts>, stop: CancellationToken) {
     let mut last_error = String::new();
     loop {
         tokio::select! {
@@ -56,11 +56,18 @@ pub(super) async fn switch_shares(shares: Arc<Shares>, stop: CancellationToken) 
             tracing::error!(%error, "shares cannot be switched; it is tried again every second");
         }
         last_error = error;
+        let snapshot = shares.catalog().snapshot();
+        alerts.look_at_shares(&shares, &snapshot, snapshot.present(shares.catalog().clock_now()));
     }
 }
 
-/// Looks for groups that have stayed behind, until stopped.
-pub(super) async fn watch_staleness(catalog: Arc<Catalog>, alerts: Arc<Alerts>, stop: CancellationToken) {
+/// Looks for groups and shares that have stayed behind, until stopped.
+pub(super) async fn watch_staleness(
+    catalog: Arc<Catalog>,
+    shares: Arc<Shares>,
+    alerts: Arc<Alerts>,
+    stop: CancellationToken,
+) {
     let mut ticks = tokio::time::interval(Duration::from_secs(60));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -68,13 +75,15 @@ pub(super) async fn watch_staleness(catalog: Arc<Catalog>, alerts: Arc<Alerts>, 
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let (looking, raising) = (catalog.clone(), alerts.clone());
+        let (looking, raising, shares) = (catalog.clone(), alerts.clone(), shares.clone());
         let looked = tokio::task::spawn_blocking(move || {
             let snapshot = looking.snapshot();
-            raising.look_for_stale(&snapshot, snapshot.present(looking.clock_now()));
+            let now = snapshot.present(looking.clock_now());
+            raising.look_for_stale(&snapshot, now);
+            raising.look_at_shares(&shares, &snapshot, now);
         });
         if let Err(error) = looked.await {
-            tracing::error!(%error, "looking for groups that are behind ended with a panic");
+            tracing::error!(%error, "looking for what is behind ended with a panic");
         }
     }
 }

@@ -79,13 +79,15 @@ pub(super) fn handlers(
     registry.register_collector(Box::new(Figures {
         catalog: catalog.clone(),
         publisher: publisher.clone(),
+        shares: core.shares.clone(),
         stale_groups,
     }));
     let backend = DeviceBackend { catalog: catalog.clone(), token_key: core.token_key.clone() };
     let salt = random_bytes().map_err(AppError::io("read randomness for", &core.data))?;
+    let download_grace = download_grace(settings);
     let options = DeviceOptions {
         header_trusted_from: settings.device.header_trusted_from.clone(),
-        download_grace: SignedDuration::try_from(settings.decision.download_grace).unwrap_or(SignedDuration::MAX),
+        download_grace,
         longest_transfer: settings.shares.longest_transfer,
         straggler_grace: SignedDuration::try_from(settings.shares.straggler_grace).unwrap_or(SignedDuration::MAX),
         boundary_salt: u64::from_le_bytes(salt),
@@ -93,6 +95,8 @@ pub(super) fn handlers(
     };
     let services = AdminServices {
         publisher,
+        shares: core.shares.clone(),
+        download_grace,
         token_key: core.token_key.clone(),
         metrics: Metrics::new(registry),
         maintenance: keeper,
@@ -111,6 +115,11 @@ pub(super) fn handlers(
         admin: AdminApi::new(services),
         connections,
     })
+}
+
+/// For how long what was decided or shown before may still be read.
+pub(super) fn download_grace(settings: &Settings) -> SignedDuration {
+    SignedDuration::try_from(settings.decision.download_grace).unwrap_or(SignedDuration::MAX)
 }
 
 /// Ready means: a policy is in force and can be read, so that devices get decisions.

@@ -1,13 +1,14 @@
 //! Which server a command talks to, and as whom.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::CliError;
 use super::output;
-use crate::client::{Client, ClientError, ClientOptions, Endpoint, Uploaded};
+use crate::client::{Client, ClientError, ClientOptions, Download, Endpoint, Tagged, Uploaded};
 use crate::config::{self, Settings};
 
 /// The configuration that is used when nothing else is said.
@@ -109,7 +110,7 @@ fn readable_token(path: &Path) -> Result<Option<String>, CliError> {
 
 /// A server to ask, for commands that ask one thing after the other.
 pub(super) struct Session {
-    runtime: tokio::runtime::Runtime,
+    runtime: Arc<tokio::runtime::Runtime>,
     client: Client,
     json: bool,
 }
@@ -121,7 +122,7 @@ impl Session {
             .build()
             .map_err(|cause| CliError::Failed(format!("the command cannot start: {cause}")))?;
         let client = Client::new(endpoint, token.as_deref(), ClientOptions::default())?;
-        Ok(Self { runtime, client, json })
+        Ok(Self { runtime: Arc::new(runtime), client, json })
     }
 
     pub(super) fn get(&self, path: &str) -> Result<Value, CliError> {
@@ -149,6 +150,25 @@ impl Session {
         Ok(self.runtime.block_on(self.client.upload(file, progress))?)
     }
 
+    /// `None` where the answer is still the one with this tag.
+    pub(super) fn get_if_changed(&self, path: &str, etag: Option<&str>) -> Result<Option<Tagged>, CliError> {
+        Ok(self.runtime.block_on(self.client.get_if_changed(path, etag))?)
+    }
+
+    pub(super) fn put(&self, path: &str, body: &Value) -> Result<Value, CliError> {
+        Ok(self.runtime.block_on(self.client.put(path, body))?)
+    }
+
+    /// A body, read as it comes on this session's [`Session::runtime`].
+    pub(super) fn download(&self, path: &str) -> Result<Download, CliError> {
+        Ok(self.runtime.block_on(self.client.download(path))?)
+    }
+
+    /// What the session waits on.
+    pub(super) fn runtime(&self) -> Arc<tokio::runtime::Runtime> {
+        Arc::clone(&self.runtime)
+    }
+
     /// Whether the answer is to be printed as JSON.
     pub(super) fn json(&self) -> bool {
         self.json
@@ -161,6 +181,13 @@ impl Session {
         words: impl FnOnce(T) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
         if self.json { output::say_json(&answer) } else { words(self.read(answer)?) }
+    }
+
+    /// Reads an answer's bytes.
+    pub(super) fn read_bytes<T: serde::de::DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, CliError> {
+        let server = self.client.endpoint().to_string();
+        serde_json::from_slice(bytes)
+            .map_err(|cause| ClientError::NotUnderstood { server, what: cause.to_string() }.into())
     }
 
     /// Reads an answer.

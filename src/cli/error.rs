@@ -38,6 +38,9 @@ pub enum CliError {
     /// What exists contradicts it, for example another server that holds the data directory.
     #[error("{0}")]
     Conflict(String),
+    /// A target is staged but for a name that somebody has open.
+    #[error("{0}")]
+    Pending(String),
     /// Standard output is gone.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
@@ -54,6 +57,7 @@ impl CliError {
             Self::NotFound(_) => 6,
             Self::Conflict(_) => 7,
             Self::Damage(_) => 8,
+            Self::Pending(_) => 9,
             Self::Client(error) => match error {
                 ClientError::Endpoint(_) | ClientError::PathUnfit { .. } => 2,
                 ClientError::Unreachable { .. } | ClientError::Broken { .. } => 4,

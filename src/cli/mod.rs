@@ -27,6 +27,7 @@ mod release;
 mod result;
 mod rollout;
 mod serve;
+mod share;
 mod simulate;
 mod status;
 mod store;
@@ -51,7 +52,8 @@ Exit codes:
   5  not allowed: the token is missing, wrong or may not do this
   6  not found
   7  conflict: what exists contradicts it
-  8  verification found damage";
+  8  verification found damage
+  9  staged, but a name that somebody has open could not be replaced yet";
 
 const ABOUT: &str = "Stores every version of every update once, decides for each device which version it may see now, \
                      and hands it out";
@@ -106,6 +108,8 @@ enum Command {
     Policy(policy::Command),
     #[command(subcommand)]
     Device(device::Command),
+    #[command(subcommand)]
+    Share(share::Command),
     Explain(explain::Args),
     Simulate(Box<simulate::Args>),
     #[command(subcommand)]
@@ -135,6 +139,7 @@ impl Command {
             Self::Unpin(args) => args.run(),
             Self::Policy(command) => command.run(),
             Self::Device(command) => command.run(),
+            Self::Share(command) => command.run(),
             Self::Explain(args) => args.run(),
             Self::Simulate(args) => args.run(),
             Self::Store(command) => command.run(),

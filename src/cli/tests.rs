@@ -86,6 +86,15 @@ fn what_design_spells_is_accepted() {
         "device list --after a --limit 5",
         "device show d",
         "device import f",
+        "share list --json",
+        "share show s",
+        "share add s --group g --layout plain --product p --product q --platform windows-x64 --open-to 10.0.0.0/8 \
+         --open-to devices --listing --reason r --yes",
+        "share stage s --to d",
+        "share stage s --to d --watch --keep-previous --rehash --adopt --retry-for 30s",
+        "share stage s --to d --plan --json",
+        "share stage --configured --watch --config ringfence.toml",
+        "share verify d --json",
         "explain d p --at 2026-11-21T14:30:00Z --platform windows-x64 --current 1 --address 10.0.0.1",
         "store stats --data d",
         "store verify",
@@ -127,6 +136,17 @@ fn what_makes_no_sense_is_refused() {
         "hold add p 1 --everyone --reason r --for 1h --until 2026-11-21T14:30:00Z",
         "pin g p",
         "pin g p 1",
+        "share stage s",
+        "share stage --to d",
+        "share stage --watch",
+        "share stage s --configured",
+        "share stage s --to d --configured",
+        "share stage s --to d --plan --watch",
+        "share stage --configured --adopt",
+        "share stage Bad --to d",
+        "share add s --group g --layout plain",
+        "share add s --group g --product p",
+        "share verify",
         "token create",
         "token create --actor a",
         "token create --device d --actor a --role admin",
@@ -155,6 +175,7 @@ fn exit_codes_of_refusals() {
     assert_eq!(CliError::NeedsYes.exit_code(), 2);
     assert_eq!(CliError::Input(String::new()).exit_code(), 3);
     assert_eq!(CliError::Damage(String::new()).exit_code(), 8);
+    assert_eq!(CliError::Pending(String::new()).exit_code(), 9);
     let unreachable = ClientError::Unreachable { server: String::new(), cause: String::new() };
     assert_eq!(CliError::Client(unreachable).exit_code(), 4);
 }

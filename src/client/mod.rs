@@ -4,10 +4,12 @@
 //! connections: each call has its own.
 
 mod body;
+mod download;
 mod endpoint;
 mod error;
 mod upload;
 
+pub use download::{Download, Tagged};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ClientError, Problem, Refusal};
 pub use upload::{UploadOptions, Uploaded};

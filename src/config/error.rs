@@ -1,5 +1,6 @@
 //! What is wrong with a configuration file, and where.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// Why a configuration file is not taken.
@@ -36,8 +37,8 @@ pub enum ConfigError {
 /// A finding of the checks: which key, and what is wrong with it.
 #[derive(Debug)]
 pub(super) struct Finding {
-    /// The dotted key, for example `store.inline_max_bytes`.
-    pub(super) key: &'static str,
+    /// The dotted key, for example `store.inline_max_bytes`, or `target.0.to` for one of several tables.
+    pub(super) key: Cow<'static, str>,
     /// One sentence.
     pub(super) message: String,
 }
@@ -46,7 +47,7 @@ impl Finding {
     /// Gives the finding its place. A key that the file does not set has a default, which cannot be wrong by itself.
     pub(super) fn at(self, path: &Path, line_of: &dyn Fn(&str) -> Option<usize>) -> ConfigError {
         let Self { key, message } = self;
-        match line_of(key) {
+        match line_of(&key) {
             Some(line) => ConfigError::Line { path: path.to_owned(), line, message },
             None => ConfigError::Whole { path: path.to_owned(), message },
         }

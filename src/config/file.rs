@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::settings::{LogFormat, LogLevel};
+use super::targets::{StagerTable, TargetTable};
 use super::values::{ByteSize, Length};
 
 /// The JSON Schema of `ringfence.toml`.
@@ -32,15 +33,17 @@ macro_rules! table {
     };
 }
 
+pub(super) use table;
+
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
-const fn seconds(count: u64) -> Length {
+pub(super) const fn seconds(count: u64) -> Length {
     Length(std::time::Duration::from_secs(count))
 }
 
-const fn hours(count: u64) -> Length {
+pub(super) const fn hours(count: u64) -> Length {
     seconds(count * 3600)
 }
 
@@ -80,6 +83,12 @@ table! {
         limits: LimitsTable = LimitsTable::default(),
         /// The server's own log, on standard error.
         log: LogTable = LogTable::default(),
+        /// How targets are kept.
+        stager: StagerTable = StagerTable::default(),
+        /// The directories that shares are staged to.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[schemars(length(max = 64))]
+        target: Vec<TargetTable> = Vec::new(),
     }
 }
 

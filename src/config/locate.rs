@@ -77,14 +77,23 @@ fn distance(left: &str, right: &str) -> usize {
     rows[left.len()][right.len()]
 }
 
-/// The line, from 1, on which a dotted key stands; the nearest table's above it if the key itself is absent.
+/// The line, from 1, on which a dotted key stands; the nearest table's above it if the key itself is absent. A number
+/// is a place in a list, from 0.
 pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
     let document = DeTable::parse(text).ok()?;
     let mut table = document.get_ref();
     let mut found = None;
-    for part in key.split('.') {
+    let mut parts = key.split('.').peekable();
+    while let Some(part) = parts.next() {
         let Some((name, value)) = table.iter().find(|(name, _)| name.get_ref().as_ref() == part) else { break };
         found = Some(line_at(text, name.span().start));
+        let mut value = value;
+        if let Some(index) = parts.peek().and_then(|part| part.parse::<usize>().ok()) {
+            let Some(element) = value.get_ref().as_array().and_then(|list| list.get(index)) else { break };
+            parts.next();
+            found = Some(line_at(text, element.span().start));
+            value = element;
+        }
         match value.get_ref().as_table() {
             Some(inner) => table = inner,
             None => break,

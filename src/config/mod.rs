@@ -7,6 +7,7 @@ mod error;
 mod file;
 mod locate;
 mod settings;
+mod targets;
 mod validate;
 mod values;
 
@@ -14,7 +15,8 @@ pub use error::ConfigError;
 pub use file::schema;
 pub use settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogFormat,
-    LogLevel, LogSettings, PolicySettings, ReportSettings, Settings, SharesSettings, StoreSettings,
+    LogLevel, LogSettings, PolicySettings, ReportSettings, Settings, SharesSettings, StagerSettings, StoreSettings,
+    TargetSettings,
 };
 pub use values::{ByteSize, Length, ValueError, parse_length};
 

@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::ShareName;
+
 /// Everything `ringfence.toml` says, checked. Paths are joined to the file's (or the data) directory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -35,6 +37,10 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// The log.
     pub log: LogSettings,
+    /// How targets are kept.
+    pub stager: StagerSettings,
+    /// The directories that shares are staged to.
+    pub targets: Vec<TargetSettings>,
 }
 
 /// The listener that devices talk to.
@@ -149,6 +155,30 @@ pub struct LimitSettings {
     pub upload_idle_timeout: Duration,
     /// Artifacts of one release.
     pub artifacts_max: usize,
+}
+
+/// How targets are kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StagerSettings {
+    /// Whether `ringfence serve` keeps them itself.
+    pub in_server: bool,
+    /// How often every file of a target is hashed, whatever its size and times say.
+    pub rehash_every: Duration,
+    /// How often a target is looked over for changes by others.
+    pub look_every: Duration,
+    /// For how long a name that somebody has open is tried.
+    pub retry_for: Duration,
+}
+
+/// A directory that a share is staged to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetSettings {
+    /// The share.
+    pub share: ShareName,
+    /// The directory.
+    pub to: PathBuf,
+    /// Whether the tree before is kept beside the live one.
+    pub keep_previous: bool,
 }
 
 /// The server's own log.

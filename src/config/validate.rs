@@ -10,6 +10,7 @@ use super::settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogSettings,
     PolicySettings, ReportSettings, Settings, SharesSettings, StoreSettings,
 };
+use super::targets::{stager_settings, target_settings};
 use super::values::{ByteSize, Length};
 
 /// The largest body that the index may hold: larger sled values become files of their own that are never fsynced.
@@ -22,7 +23,22 @@ const SOCKET_PATH_MAX_BYTES: usize = 107;
 
 /// Checks the whole file.
 pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
-    let File { data, device, admin, policy, store, journal, reports, decision, shares, alert, limits, log } = file;
+    let File {
+        data,
+        device,
+        admin,
+        policy,
+        store,
+        journal,
+        reports,
+        decision,
+        shares,
+        alert,
+        limits,
+        log,
+        stager,
+        target,
+    } = file;
     let data = data_directory(&data, base)?;
     let LogTable { format, level } = log;
     let settings = Settings {
@@ -45,6 +61,8 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         alert: alert_settings(alert)?,
         limits: limit_settings(limits)?,
         log: LogSettings { format, level },
+        stager: stager_settings(stager)?,
+        targets: target_settings(target, base)?,
         data,
     };
     if overlap(settings.device.listen, settings.admin.listen) {
@@ -52,7 +70,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
             "admin.listen {} overlaps device.listen {}: devices and admins need listeners of their own",
             settings.admin.listen, settings.device.listen
         );
-        return Err(Finding { key: "admin.listen", message });
+        return Err(Finding { key: "admin.listen".into(), message });
     }
     Ok(settings)
 }
@@ -64,7 +82,7 @@ pub(super) fn defaults() -> Settings {
 }
 
 fn data_directory(data: &Path, base: &Path) -> Result<PathBuf, Finding> {
-    let finding = |message| Finding { key: "data", message };
+    let finding = |message| Finding { key: "data".into(), message };
     if data.as_os_str().is_empty() {
         return Err(finding("data is empty: name a directory".to_owned()));
     }
@@ -86,7 +104,7 @@ fn device_settings(table: DeviceTable) -> DeviceSettings {
 fn admin_settings(table: AdminTable, base: &Path, data: &Path) -> Result<AdminSettings, Finding> {
     let AdminTable { listen, socket, token_file } = table;
     if socket.as_os_str().is_empty() {
-        return Err(Finding { key: "admin.socket", message: "admin.socket is empty: name a path".to_owned() });
+        return Err(Finding { key: "admin.socket".into(), message: "admin.socket is empty: name a path".to_owned() });
     }
     let socket = data.join(socket);
     if socket.as_os_str().len() > SOCKET_PATH_MAX_BYTES {
@@ -94,7 +112,7 @@ fn admin_settings(table: AdminTable, base: &Path, data: &Path) -> Result<AdminSe
             "admin.socket {} is longer than the {SOCKET_PATH_MAX_BYTES} bytes the system allows: name a shorter path",
             socket.display()
         );
-        return Err(Finding { key: "admin.socket", message });
+        return Err(Finding { key: "admin.socket".into(), message });
     }
     Ok(AdminSettings { listen, socket, token_file: base.join(token_file) })
 }
@@ -104,7 +122,7 @@ fn store_settings(table: StoreTable) -> Result<StoreSettings, Finding> {
         table;
     if inline_max_bytes > INLINE_LIMIT {
         let message = format!("store.inline_max_bytes is {inline_max_bytes}: at most {INLINE_LIMIT} may be inline");
-        return Err(Finding { key: "store.inline_max_bytes", message });
+        return Err(Finding { key: "store.inline_max_bytes".into(), message });
     }
     Ok(StoreSettings {
         inline_max_bytes: inline_max_bytes.0,
@@ -118,7 +136,7 @@ fn store_settings(table: StoreTable) -> Result<StoreSettings, Finding> {
 fn alert_settings(table: AlertTable) -> Result<AlertSettings, Finding> {
     if table.command.first().is_some_and(String::is_empty) {
         let message = "alert.command begins with an empty text: name a program, or leave the list empty".to_owned();
-        return Err(Finding { key: "alert.command", message });
+        return Err(Finding { key: "alert.command".into(), message });
     }
     Ok(AlertSettings { command: table.command, timeout: length("alert.timeout", table.timeout)? })
 }
@@ -144,13 +162,16 @@ fn limit_settings(table: LimitsTable) -> Result<LimitSettings, Finding> {
             "limits.connections_per_address_max {} is above limits.connections_max {}",
             settings.connections_per_address_max, settings.connections_max
         );
-        return Err(Finding { key: "limits.connections_per_address_max", message });
+        return Err(Finding { key: "limits.connections_per_address_max".into(), message });
     }
     Ok(settings)
 }
 
 fn zero(key: &'static str) -> Finding {
-    Finding { key, message: format!("{key} is zero: nothing could be served with it; give a limit above zero") }
+    Finding {
+        key: key.into(),
+        message: format!("{key} is zero: nothing could be served with it; give a limit above zero"),
+    }
 }
 
 fn count(key: &'static str, value: u32) -> Result<usize, Finding> {
@@ -161,13 +182,13 @@ fn bytes(key: &'static str, value: ByteSize) -> Result<u64, Finding> {
     if value.0 == 0 { Err(zero(key)) } else { Ok(value.0) }
 }
 
-fn length(key: &'static str, value: Length) -> Result<std::time::Duration, Finding> {
+pub(super) fn length(key: &'static str, value: Length) -> Result<std::time::Duration, Finding> {
     if value.0.is_zero() { Err(zero(key)) } else { Ok(value.0) }
 }
 
 fn at_least(key: &'static str, value: ByteSize, least: ByteSize) -> Result<u64, Finding> {
     if value < least {
-        return Err(Finding { key, message: format!("{key} is {value}: it must be at least {least}") });
+        return Err(Finding { key: key.into(), message: format!("{key} is {value}: it must be at least {least}") });
     }
     Ok(value.0)
 }

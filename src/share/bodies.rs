@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use super::derive::{DeriveError, Member, UnpackLimits, md5_hex, unpack};
-use super::layout::{Body, FILES_MAX, Planned};
+use super::layout::{Body, FILES_MAX, Planned, check_paths};
 use crate::catalog::Catalog;
 use crate::gate::media_type_of;
 use crate::model::{Artifact, Blake3Digest, ProductName, Sha256Digest, ShareFile, TargetName};
@@ -28,8 +28,8 @@ pub(super) enum BodyError {
     Archive { path: TargetName, target: TargetName, cause: DeriveError },
     #[error("{path}: a file of {target} cannot stand there: {why}")]
     Name { path: TargetName, target: TargetName, why: String },
-    #[error("the tree has more than {FILES_MAX} files; split the share")]
-    TooMany,
+    #[error("{0}")]
+    Paths(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -68,10 +68,15 @@ pub(super) fn resolve(
     for one in planned {
         resolver.resolve(one)?;
         if resolver.files.len() > FILES_MAX {
-            return Err(BodyError::TooMany);
+            break;
         }
     }
     let Resolver { mut files, protections, .. } = resolver;
+    // The layout has checked what it planned; the members of archives are new.
+    check_paths(files.iter().map(|file| &file.path)).map_err(|problems| {
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        BodyError::Paths(problems.join("; "))
+    })?;
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Resolved { files, _protections: protections })
 }

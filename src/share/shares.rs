@@ -230,7 +230,7 @@ fn again_after(error: &BodyError, now: Timestamp, valid_until: Option<Timestamp>
     let retry = now.checked_add(jiff::SignedDuration::from_secs(30)).ok();
     match error {
         BodyError::Store(_) | BodyError::Missing { .. } => earlier(retry, valid_until),
-        BodyError::Archive { .. } | BodyError::Name { .. } | BodyError::TooMany => valid_until,
+        BodyError::Archive { .. } | BodyError::Name { .. } | BodyError::Paths(_) => valid_until,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::stage::{RetiredStageFile, StageFile, StageTree, StagedRelease};
+use super::stage::{RetiredFile, StageFile, StageTree, StagedRelease};
 use crate::model::policy::{Group, Policy, SharePolicy};
 use crate::model::{ProductName, Share, ShareFile, SharePath, Snapshot, TargetName};
 use crate::policy::may_stay_shown;
@@ -92,7 +92,7 @@ pub fn stage_tree(
     let retired = gone.filter_map(|path| path.retired.as_ref()).filter_map(|retired| {
         let until = retired.until.checked_add(grace).unwrap_or(Timestamp::MAX);
         let stays = until > now && verdicts.stays(&retired.file);
-        stays.then(|| RetiredStageFile { file: stage_file(&retired.file, retired.since), until })
+        stays.then(|| RetiredFile { file: stage_file(&retired.file, retired.since), until })
     });
     let retired = retired.collect();
     let switch = &state.switch;

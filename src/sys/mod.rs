@@ -11,4 +11,5 @@ pub mod fault;
 pub mod lock;
 pub mod map;
 pub mod random;
+pub mod tree;
 pub mod unnamed;

@@ -76,8 +76,8 @@ pub(crate) const ROOMS: &[Room] = &[
             "config",
         ],
     ),
-    // `init` makes an admin token's secret as `control` spells it.
-    room("cli", &["model", "policy", "sys", "share", "control", "config", "client", "app"]),
+    // `init` makes an admin token's secret as `control` spells it; `share stage` writes a tree where no server runs.
+    room("cli", &["model", "policy", "sys", "control", "share", "config", "client", "app"]),
     room("main", &["cli"]),
 ];
 

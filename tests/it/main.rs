@@ -11,6 +11,8 @@ mod lifecycle;
 mod publish;
 mod real;
 mod rollouts;
+mod shares_admin;
+mod shares_stage;
 mod staging;
 mod uniform;
 mod wire;

@@ -20,6 +20,9 @@ mod refusals;
 mod releases;
 mod rollouts;
 mod router;
+mod shares;
+mod shares_add;
+mod shares_stage;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -32,13 +35,14 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::{Request, Response};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::bodies::RequestBody;
 use super::connection::Handler;
 use crate::catalog::Catalog;
 use crate::control::TokenKey;
 use crate::publish::Publisher;
+use crate::share::Shares;
 use crate::telemetry::Metrics;
 
 pub use access::{Action, Person, may};
@@ -51,6 +55,10 @@ pub struct AdminServices {
     pub catalog: Arc<Catalog>,
     /// Publishing and its uploads.
     pub publisher: Arc<Publisher>,
+    /// The shares, as they stand.
+    pub shares: Arc<Shares>,
+    /// For how long what a share has shown may stay in a target.
+    pub download_grace: SignedDuration,
     /// The key under which tokens are kept.
     pub token_key: TokenKey,
     /// Everything that was registered.

@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use super::access::{Action, authorize};
 use super::{
     AdminServices, explain, holds, inventory, journal, maintenance, open, pins, policies, products, releases, rollouts,
-    tokens, uploads,
+    shares, shares_add, shares_stage, tokens, uploads,
 };
 use crate::serve::bodies::RequestBody;
 use crate::serve::problem::Problem;
@@ -86,6 +86,10 @@ fn guarded_routes() -> [(Action, Routes); 5] {
         .routes(routes!(inventory::list))
         .routes(routes!(inventory::show))
         .routes(routes!(explain::explain))
+        .routes(routes!(shares::list))
+        .routes(routes!(shares::show))
+        .routes(routes!(shares_stage::tree))
+        .routes(routes!(shares_stage::body))
         .routes(routes!(journal::list))
         .routes(routes!(journal::head))
         .routes(routes!(journal::check))
@@ -114,6 +118,8 @@ fn guarded_routes() -> [(Action, Routes); 5] {
         .routes(routes!(rollouts::signal))
         .routes(routes!(rollouts::rollback))
         .routes(routes!(rollouts::reset))
+        .routes(routes!(shares_add::add))
+        .routes(routes!(shares_stage::note_target))
         .routes(routes!(inventory::import))
         .routes(routes!(inventory::remove))
         .routes(routes!(maintenance::verify))

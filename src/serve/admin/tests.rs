@@ -47,6 +47,10 @@ GET /v1/products/{product}/releases/{version}
 GET /v1/rollouts
 GET /v1/rollouts/{id}
 GET /v1/rollouts/{id}/timeline
+GET /v1/shares
+GET /v1/shares/{share}
+GET /v1/shares/{share}/blobs/{blake3}
+GET /v1/shares/{share}/tree
 GET /v1/status
 GET /v1/store/stats
 GET /v1/tokens
@@ -76,12 +80,14 @@ POST /v1/rollouts/{id}/pause
 POST /v1/rollouts/{id}/promote
 POST /v1/rollouts/{id}/resume
 POST /v1/rollouts/{id}/signal
+POST /v1/shares
 POST /v1/store/rebuild
 POST /v1/store/scrub
 POST /v1/store/sweep
 POST /v1/store/verify
 POST /v1/tokens
 POST /v1/tokens/{id}/revoke
-POST /v1/uploads";
+POST /v1/uploads
+PUT /v1/shares/{share}/targets";
     assert_eq!(routes.join("\n"), expected);
 }

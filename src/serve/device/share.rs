@@ -21,7 +21,7 @@ use crate::policy::Requester;
 use crate::serve::http::Representation;
 use crate::share::{Found, files_at};
 pub(super) use path::{Place, ShareAddress};
-use pick::Moment;
+pub(super) use pick::{Moment, pick};
 pub(super) use stragglers::{Reader, Stragglers};
 
 impl<B: Backend> Inner<B> {
@@ -44,7 +44,7 @@ impl<B: Backend> Inner<B> {
             Place::File(path) => {
                 let reader = who.device.map(Reader::Device).or(address.map(Reader::Address));
                 let moment = Moment { snapshot: &snapshot, policy, share, now, grace: self.options.download_grace };
-                let found = pick::pick(&self.stragglers, &moment, path, reader).ok_or(Refusal::NotFound)?;
+                let found = pick(&self.stragglers, &moment, path, reader).ok_or(Refusal::NotFound)?;
                 self.send(&self.shared(&found), request)
             }
             Place::Folder(_) if !share.is_listed() => Err(Refusal::NotFound),

@@ -6,3 +6,4 @@ mod inject;
 mod journal;
 mod kill;
 mod restore;
+mod stage;

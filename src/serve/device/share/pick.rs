@@ -8,17 +8,17 @@ use crate::model::{Share, Snapshot, TargetName};
 use crate::share::{Found, find, find_before};
 
 /// A share at one moment.
-pub(super) struct Moment<'s> {
-    pub(super) snapshot: &'s Snapshot,
-    pub(super) policy: &'s Policy,
-    pub(super) share: &'s SharePolicy,
-    pub(super) now: Timestamp,
+pub(in crate::serve::device) struct Moment<'s> {
+    pub(in crate::serve::device) snapshot: &'s Snapshot,
+    pub(in crate::serve::device) policy: &'s Policy,
+    pub(in crate::serve::device) share: &'s SharePolicy,
+    pub(in crate::serve::device) now: Timestamp,
     /// For how long a path that is gone is still answered.
-    pub(super) grace: SignedDuration,
+    pub(in crate::serve::device) grace: SignedDuration,
 }
 
 /// The file that this reader gets at `path`. A file without a set is looked up and nothing else.
-pub(super) fn pick<'s>(
+pub(in crate::serve::device) fn pick<'s>(
     stragglers: &Stragglers,
     moment: &Moment<'s>,
     path: &TargetName,

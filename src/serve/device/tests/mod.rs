@@ -1,6 +1,8 @@
 //! The device listener over real sockets.
 
 mod measure;
+mod share_sets;
+mod shares;
 mod world;
 
 use serde_json::json;

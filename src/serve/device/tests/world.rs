@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::{
     Actor, ApprovalRule, Artifact, Blake3Digest, Class, DeviceId, Event, EventRecord, HoldScope, Platform, Release,
-    ReleaseManifest, Report, ReportError, RingName, Sha256Digest, Snapshot, TokenScope,
+    ReleaseManifest, Report, ReportError, RingName, Sha256Digest, ShareFile, Snapshot, TokenScope,
 };
 use crate::serve::device::{Backend, DeviceApi, DeviceMetrics, DeviceOptions, RecordReportsError, RecordedReports};
 use crate::serve::{ConnectionMetrics, Limits, Listener, ListenerName, ServeOptions, serve};
@@ -39,6 +39,26 @@ ring = "critical"
 
 pub(super) fn start_time() -> Timestamp {
     "2026-11-20T10:00:00Z".parse().unwrap()
+}
+
+/// What the clock shows at first, an hour after the start, or so many seconds later.
+pub(super) fn share_time(second: i64) -> Timestamp {
+    start_time() + SignedDuration::from_secs(3600 + second)
+}
+
+/// A file of a share, from a release of `product`.
+pub(super) fn share_file(path: &str, bytes: &[u8], (product, sequence): (&str, u64), set: &str) -> ShareFile {
+    ShareFile {
+        path: path.parse().unwrap(),
+        size: bytes.len() as u64,
+        blake3: Blake3Digest::of(bytes),
+        sha256: Sha256Digest::of(bytes),
+        media_type: "application/x-msdownload".into(),
+        product: product.parse().unwrap(),
+        sequence,
+        set: set.into(),
+        last: false,
+    }
 }
 
 /// A snapshot under construction.
@@ -106,10 +126,24 @@ impl World {
         self.add(Event::TokenCreated { scope: TokenScope::Device(device.parse().unwrap()), hash, expires_at: None })
     }
 
+    /// Switches a share `at` so many seconds after [`share_time`]. `removed` are the paths that are gone.
+    pub(super) fn switch(&mut self, share: &str, at: i64, put: Vec<ShareFile>, removed: &[&str]) {
+        self.add(Event::ShareSwitched {
+            share: share.parse().unwrap(),
+            at: share_time(at),
+            layout: "plain".parse().unwrap(),
+            shows: Vec::new(),
+            put,
+            removed: removed.iter().map(|path| path.parse().unwrap()).collect(),
+            forgotten: Vec::new(),
+        });
+    }
+
     /// Serves the world until the value is dropped.
     pub(super) fn serve(self) -> Server {
+        let present = Arc::new(Mutex::new((Arc::new(self.snapshot), share_time(0))));
         let backend = TestBackend {
-            snapshot: Arc::new(self.snapshot),
+            present: present.clone(),
             bodies: self.bodies,
             reports: Arc::default(),
             bodies_read: Arc::default(),
@@ -127,7 +161,7 @@ impl World {
         let metrics = ConnectionMetrics::register(&mut registry);
         let options = ServeOptions { name: ListenerName::Device, limits: Limits::default(), metrics };
         tokio::spawn(serve(listener, api, options, stop.clone()));
-        Server { address, reports, bodies_read, offers, _stop: stop.drop_guard() }
+        Server { address, reports, bodies_read, offers, present, _stop: stop.drop_guard() }
     }
 }
 
@@ -135,8 +169,11 @@ fn secret_hash(secret: &str) -> Blake3Digest {
     Blake3Digest::of(secret.as_bytes())
 }
 
+/// The state and what the clock shows.
+type Present = Arc<Mutex<(Arc<Snapshot>, Timestamp)>>;
+
 struct TestBackend {
-    snapshot: Arc<Snapshot>,
+    present: Present,
     bodies: HashMap<Blake3Digest, Bytes>,
     reports: Arc<Mutex<Vec<Report>>>,
     bodies_read: Arc<Mutex<usize>>,
@@ -145,11 +182,11 @@ struct TestBackend {
 
 impl Backend for TestBackend {
     fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshot.clone()
+        self.present.lock().unwrap().0.clone()
     }
 
     fn now(&self, snapshot: &Snapshot) -> Timestamp {
-        snapshot.present(start_time() + SignedDuration::from_hours(1))
+        snapshot.present(self.present.lock().unwrap().1)
     }
 
     fn token_hash(&self, secret: &str) -> Option<Blake3Digest> {
@@ -182,6 +219,7 @@ pub(super) struct Server {
     pub(super) bodies_read: Arc<Mutex<usize>>,
     /// Device, version and ring of each offer that was noted.
     pub(super) offers: Arc<Mutex<Vec<(String, String, String)>>>,
+    present: Present,
     _stop: tokio_util::sync::DropGuard,
 }
 
@@ -203,6 +241,19 @@ impl Raw {
 }
 
 impl Server {
+    /// Sets the clock to so many seconds after [`share_time`].
+    pub(super) fn set_clock(&self, second: i64) {
+        self.present.lock().unwrap().1 = share_time(second);
+    }
+
+    /// Lets something happen while the server runs.
+    pub(super) fn change(&self, change: impl FnOnce(&mut World)) {
+        let mut present = self.present.lock().unwrap();
+        let mut world = World { snapshot: Snapshot::clone(&present.0), bodies: HashMap::new() };
+        change(&mut world);
+        present.0 = Arc::new(world.snapshot);
+    }
+
     /// Sends one request with `Connection: close`. `headers` are whole lines without their end.
     pub(super) async fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Raw {
         let mut text = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
