@@ -1,9 +1,17 @@
-//! Unmodified clients against real packages: what they download is what was published, however they download it.
+//! Unmodified clients: against real packages, where what they download is what was published, however they download
+//! it; and against shares, where it follows what is published and withheld.
 //! A test whose client is not installed is skipped by name.
 
+mod apt;
+mod apt_repository;
 mod aria2;
+mod bits;
 mod curl;
+mod freshclam;
 mod http2;
+mod share_sets;
+mod shares_http;
+mod suricata;
 mod wget;
 
 use std::path::{Path, PathBuf};
