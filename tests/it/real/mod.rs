@@ -4,6 +4,7 @@
 mod aria2;
 mod curl;
 mod http2;
+mod samba;
 mod wget;
 
 use std::path::{Path, PathBuf};
