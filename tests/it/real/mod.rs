@@ -9,6 +9,7 @@ mod bits;
 mod curl;
 mod freshclam;
 mod http2;
+mod samba;
 mod share_sets;
 mod shares_http;
 mod suricata;
