@@ -13,7 +13,7 @@ use super::sum::Sum;
 use super::touched::{Changes, put_touched};
 use crate::model::{
     AppliedPolicy, DeviceHistory, DeviceId, EventRecord, Freeze, Hold, Pin, Product, ProductName, Release, Rollout,
-    Share, SharePath, Snapshot, SnapshotParts, TargetName, Token,
+    Share, ShareParts, Snapshot, SnapshotParts, Token,
 };
 use crate::sys::fault;
 
@@ -198,7 +198,7 @@ impl Projection {
         Ok(products)
     }
 
-    fn load_shares(&self) -> Result<Vec<(Share, Vec<(TargetName, SharePath)>)>, CatalogError> {
+    fn load_shares(&self) -> Result<Vec<ShareParts>, CatalogError> {
         let mut shares = Vec::new();
         for share in self.all::<Share>(Kind::Share) {
             let share = share?;

@@ -43,7 +43,7 @@ pub use rollout::{
     Wave,
 };
 pub use share::{ActiveFile, RetiredFile, Share, ShareFile, SharePath, ShareSwitch, Shown};
-pub use snapshot::{AppliedPolicy, ApplyError, ProductReleases, Snapshot, SnapshotParts};
+pub use snapshot::{AppliedPolicy, ApplyError, ProductReleases, ShareParts, Snapshot, SnapshotParts};
 pub use span::{Span, SpanError};
 pub use target::{TargetName, TargetNameError};
 pub use token::{Role, Token, TokenId, TokenScope};

@@ -29,7 +29,7 @@ use super::{
 };
 pub use apply::ApplyError;
 pub use releases::ProductReleases;
-pub use restore::SnapshotParts;
+pub use restore::{ShareParts, SnapshotParts};
 
 /// A policy that was in force from `applied.at` until the next one.
 #[derive(Debug, Clone)]

@@ -1,7 +1,8 @@
 //! What a share shows: its group's decision, for whoever reads it.
 //!
 //! A share has no device and no version of its own. It is in the last wave, a release that is taken away makes room for
-//! the next lower one, and what it shows already it keeps while a maintenance window or a rate would delay something new.
+//! the next lower one, and what it shows or has shown before does not wait for a maintenance window or a rate: these
+//! delay only what is new to it.
 
 use std::sync::Arc;
 
@@ -29,13 +30,13 @@ pub struct ShareDecision {
     pub valid_until: Option<Timestamp>,
 }
 
-/// Decides what a share of `group` shows of `product` on `platform` (all of them where absent) at `now`, when it shows
-/// version `shown` at the moment.
+/// Decides what a share of `group` shows of `product` on `platform` (all of them where absent) at `now`, when it shows or
+/// has shown the versions `shown`.
 pub fn decide_for_share(
     snapshot: &Snapshot,
     group: &Group,
     (product, platform): (&ProductName, Option<&Platform>),
-    shown: Option<&Version>,
+    shown: &[&Version],
     now: Timestamp,
 ) -> ShareDecision {
     let who = Requester { platform: platform.cloned(), ..Requester::default() };
@@ -48,7 +49,7 @@ pub fn decide_for_share(
         return nothing(format!("{product} is not among the products of group {}", group.name()));
     }
     let mut view = View::new(snapshot, releases, group, &who, now);
-    view.shown = shown;
+    view.shown = shown.to_vec();
     let found = walk(&view, None, &mut ());
     ShareDecision {
         release: found.release.cloned(),

@@ -203,9 +203,16 @@ async fn outside_of_its_windows_a_share_keeps_what_it_has() {
     assert_eq!(desk.text("a"), None, "safety does not wait for windows");
     desk.settle().await;
     assert_eq!(desk.text("a"), None, "and nothing new comes before the next one");
-    desk.pass(7 * 86_400 - 1_800);
+    desk.pass(7 * 86_400 - 3_600);
     desk.settle().await;
     assert_eq!(desk.text("a").as_deref(), Some("a2"));
+    desk.publish("3.0", &[("a", "any", b"a3")]).await;
+    desk.settle().await;
+    assert_eq!(desk.text("a").as_deref(), Some("a3"));
+    desk.pass(3_600);
+    desk.hold("3.0").await;
+    desk.settle().await;
+    assert_eq!(desk.text("a").as_deref(), Some("a2"), "what it has shown is nothing new and does not wait");
 }
 
 #[tokio::test(flavor = "multi_thread")]

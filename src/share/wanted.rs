@@ -155,14 +155,14 @@ impl<'a> Asking<'a> {
         let shows = state.map(|state| state.switch.shows.as_slice()).unwrap_or_default();
         let is_mine = |shown: &&Shown| shown.product == *product && shown.platform == recorded;
         let shown = shows.iter().find(is_mine);
-        let version = shown.map(|shown| &shown.version);
-        let decision = decide_for_share(snapshot, group, (product, Some(platform)), version, now);
+        let before = state.map(|state| state.shown_before.as_slice()).unwrap_or_default();
+        let versions: Vec<_> = before.iter().filter(is_mine).chain(shown).map(|shown| &shown.version).collect();
+        let decision = decide_for_share(snapshot, group, (product, Some(platform)), &versions, now);
         let fits = |release: &Arc<Release>| {
             release.manifest.artifacts.iter().any(|artifact| is_for(&artifact.platform, recorded.as_ref()))
         };
         let chosen = decision.release.filter(fits).map(|release| {
             let since = shown.filter(|shown| shown.sequence == release.sequence).map(|shown| shown.since);
-            let before = state.map(|state| state.shown_before.as_slice()).unwrap_or_default();
             let earlier = before.iter().filter(is_mine).chain(shown);
             let previous = earlier.rev().find_map(|shown| self.previous(shown, &release));
             Chosen { product, platform: recorded.clone(), release, since, previous }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::ignored::ignored_by_clients;
+use super::ignored::{ignored_by_clients, ignored_by_shares};
 use super::steer::wrong;
 use super::{ControlError, RolloutRefusal, census_of, in_round, known_of, plan_in, planned_in, product_in, release_in};
 use crate::catalog::Catalog;
@@ -124,7 +124,10 @@ fn draft(
             *groups = asked.groups.clone();
         }
         events.push(plan);
-        let (blast_limit, warnings) = (bad.plan.rollback.blast_limit, ignored_by_clients(from, to));
+        let policy = snapshot.policy_at(now).and_then(|applied| applied.policy().ok());
+        let mut warnings = ignored_by_clients(from, to);
+        warnings.extend(ignored_by_shares(policy.map(Arc::as_ref), &asked.product));
+        let blast_limit = bad.plan.rollback.blast_limit;
         let (from, to) = (from.clone(), to.clone());
         Draft { planned: PlannedRollback { from, to, devices, blast_limit, warnings, rollout: None }, events }
     })

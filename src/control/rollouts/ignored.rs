@@ -1,6 +1,16 @@
 //! What the clients of a layout make of an older version that they are shown.
 
-use crate::model::Release;
+use crate::model::policy::Policy;
+use crate::model::{ProductName, Release};
+use crate::share::layout::layout;
+
+/// One sentence for each share that shows the product in a layout whose clients may not go back.
+pub(super) fn ignored_by_shares(policy: Option<&Policy>, product: &ProductName) -> Vec<String> {
+    let shares = policy.map(Policy::shares).unwrap_or_default();
+    let showing = shares.iter().filter(|share| share.products().contains(product));
+    let limited = showing.filter_map(|share| Some((share.name(), layout(share.layout())?.rollback_limit()?)));
+    limited.map(|(share, limit)| format!("share {share} goes back, but {limit}")).collect()
+}
 
 /// One sentence for each kind of client that will not go back though it is shown the older files.
 pub(super) fn ignored_by_clients(from: &Release, to: &Release) -> Vec<String> {

@@ -10,6 +10,9 @@ use crate::model::{
     TargetName, Token,
 };
 
+/// A share and its paths.
+pub type ShareParts = (Share, Vec<(TargetName, SharePath)>);
+
 /// The parts of a snapshot, as an index keeps them.
 #[derive(Debug, Default)]
 pub struct SnapshotParts {
@@ -34,7 +37,7 @@ pub struct SnapshotParts {
     /// Freezes in order of id, each with its product.
     pub freezes: Vec<(ProductName, Freeze)>,
     /// Shares, each with its paths.
-    pub shares: Vec<(Share, Vec<(TargetName, SharePath)>)>,
+    pub shares: Vec<ShareParts>,
     /// Tokens in order of id.
     pub tokens: Vec<Token>,
 }

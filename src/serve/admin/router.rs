@@ -68,32 +68,6 @@ fn open_routes() -> Routes {
 
 /// Every other route, under its action. This is the one place that says what a route is.
 fn guarded_routes() -> [(Action, Routes); 5] {
-    let read = OpenApiRouter::new()
-        .routes(routes!(open::status))
-        .routes(routes!(products::list))
-        .routes(routes!(releases::list))
-        .routes(routes!(releases::show))
-        .routes(routes!(holds::list))
-        .routes(routes!(pins::list))
-        .routes(routes!(policies::show))
-        .routes(routes!(policies::history))
-        .routes(routes!(policies::show_past))
-        .routes(routes!(policies::check))
-        .routes(routes!(policies::plan))
-        .routes(routes!(rollouts::list))
-        .routes(routes!(rollouts::show))
-        .routes(routes!(rollouts::timeline))
-        .routes(routes!(inventory::list))
-        .routes(routes!(inventory::show))
-        .routes(routes!(explain::explain))
-        .routes(routes!(shares::list))
-        .routes(routes!(shares::show))
-        .routes(routes!(shares_stage::tree))
-        .routes(routes!(shares_stage::body))
-        .routes(routes!(journal::list))
-        .routes(routes!(journal::head))
-        .routes(routes!(journal::check))
-        .routes(routes!(maintenance::stats));
     let publish = OpenApiRouter::new()
         .routes(routes!(products::add))
         .routes(routes!(releases::publish))
@@ -131,12 +105,42 @@ fn guarded_routes() -> [(Action, Routes); 5] {
         .routes(routes!(tokens::create))
         .routes(routes!(tokens::revoke));
     [
-        (Action::Read, read),
+        (Action::Read, reading_routes()),
         (Action::Publish, publish),
         (Action::Approve, approve),
         (Action::Operate, operate),
         (Action::Administer, administer),
     ]
+}
+
+/// What every role may ask.
+fn reading_routes() -> Routes {
+    OpenApiRouter::new()
+        .routes(routes!(open::status))
+        .routes(routes!(products::list))
+        .routes(routes!(releases::list))
+        .routes(routes!(releases::show))
+        .routes(routes!(holds::list))
+        .routes(routes!(pins::list))
+        .routes(routes!(policies::show))
+        .routes(routes!(policies::history))
+        .routes(routes!(policies::show_past))
+        .routes(routes!(policies::check))
+        .routes(routes!(policies::plan))
+        .routes(routes!(rollouts::list))
+        .routes(routes!(rollouts::show))
+        .routes(routes!(rollouts::timeline))
+        .routes(routes!(inventory::list))
+        .routes(routes!(inventory::show))
+        .routes(routes!(explain::explain))
+        .routes(routes!(shares::list))
+        .routes(routes!(shares::show))
+        .routes(routes!(shares_stage::tree))
+        .routes(routes!(shares_stage::body))
+        .routes(routes!(journal::list))
+        .routes(routes!(journal::head))
+        .routes(routes!(journal::check))
+        .routes(routes!(maintenance::stats))
 }
 
 /// The OpenAPI document of the admin API.

@@ -203,6 +203,10 @@ impl Run<'_> {
                 .is_some_and(|previous| previous.files.iter().all(|record| is_as_recorded(record, self.found)));
             return (old.previous.clone(), is_untouched && self.options.keep_previous);
         }
+        // Without another switch nothing is replaced: what was withheld meanwhile is only gone.
+        if old.switch == self.tree.switch {
+            return (old.previous.clone(), false);
+        }
         let is_same = old.files.len() == self.tree.files.len()
             && old
                 .files

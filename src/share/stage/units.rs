@@ -54,8 +54,9 @@ pub(super) fn units(work: &Work<'_>, found: &Found, manifest: Option<&Manifest>,
         if changed.is_empty() {
             continue;
         }
-        let whole =
-            whole(set, work, found, &claims, &owners, can).filter(|_| changed.len() > 1 || goes(set, work, &claims));
+        let whole = whole(set, work, found, &claims, &owners, can)
+            // One file in a directory that is there is one rename; a new directory appears whole.
+            .filter(|(_, is_there)| !is_there || changed.len() > 1 || goes(set, work, &claims));
         match whole.filter(|_| changed.iter().any(|index| work.items[*index].action == Action::Put)) {
             Some((dir, is_there)) => units.push(Unit::Whole { dir, is_there, items }),
             None => units.push(Unit::Each(in_order(changed, work))),

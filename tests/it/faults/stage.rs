@@ -95,9 +95,10 @@ fn stager(server: &TestServer, dir: &Path, environment: &[(&str, &str)]) -> Comm
 fn versions(dir: &Path, candidates: &[u64]) -> Vec<u64> {
     let sets = ["x64", "x86"].map(|set| {
         let holds = |number: &&u64| {
-            expected(**number).iter().filter(|(path, _)| path.starts_with(set)).all(|(path, body)| {
-                std::fs::read(dir.join(path)).is_ok_and(|bytes| bytes == *body)
-            })
+            expected(**number)
+                .iter()
+                .filter(|(path, _)| path.starts_with(set))
+                .all(|(path, body)| std::fs::read(dir.join(path)).is_ok_and(|bytes| bytes == *body))
         };
         let found = candidates.iter().find(holds);
         *found.unwrap_or_else(|| panic!("{set} is no version of {candidates:?} as a whole"))
