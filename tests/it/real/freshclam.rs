@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use crate::support::shares::PROMPT;
+use crate::support::shares::{PROMPT, ShareOf};
 use crate::support::tools::need;
 use crate::support::{Relay, Run, ShareServer};
 
@@ -79,7 +79,7 @@ fn set_modified(path: &std::path::Path, time: SystemTime) {
 fn a_custom_database_follows_the_share_forward_and_back() {
     need!("real::freshclam::a_custom_database_follows_the_share_forward_and_back", "freshclam");
     let config = format!("{PROMPT}\nlongest_transfer = \"1s\"");
-    let shares = ShareServer::start(&[crate::support::shares::ShareOf::open("clam", "clamav")], &config);
+    let shares = ShareServer::start(&[ShareOf::open("clam", "clamav")], &config);
     let relay = Relay::to(shares.server.device);
     let client = Freshclam::custom(&format!("http://{}/shares/clam/my.ndb", relay.address));
     let show = |number: u32| shares.show("clam", &format!("{number}"), "my.ndb", signatures(number).as_bytes());
@@ -151,6 +151,21 @@ fn a_switch_during_a_slow_download_is_noticed() {
     let exchanges = relay.take();
     assert_eq!(exchanges.len(), 1);
     assert_eq!(exchanges[0].answer.status, 200);
+}
+
+/// Who asks just after a switch, and has asked not long before it, gets the version before once more, and with it a date
+/// of download later than that of the new one.
+#[test]
+fn a_straggler_catches_up() {
+    need!("real::freshclam::a_straggler_catches_up", "freshclam");
+    let shares = ShareServer::start(&[ShareOf::open("clam", "clamav")], "straggler_grace = \"3s\"");
+    let client = Freshclam::custom(&shares.url("clam/my.ndb"));
+    shares.show("clam", "1", "my.ndb", signatures(1).as_bytes());
+    assert_eq!(client.update(), signatures(1));
+    shares.show("clam", "2", "my.ndb", signatures(2).as_bytes());
+    let straggling = client.update();
+    std::thread::sleep(Duration::from_millis(3_100));
+    assert_eq!(client.update(), signatures(2), "after it had got {straggling}");
 }
 
 #[test]
