@@ -82,6 +82,16 @@ impl<'a> Validators<'a> {
         }
     }
 
+    /// Whether the client names a date that is later than `last_modified` and all the same not believed. libcurl, which
+    /// curl and freshclam are made of, compares the date that it sent with the answer's `Last-Modified` itself, and
+    /// throws the content away unless that is later or missing: to such a client the date must not be sent.
+    pub fn doubts_date(&self, headers: &HeaderMap) -> bool {
+        match (http_date::single(headers, &IF_MODIFIED_SINCE), self.last_modified) {
+            (Some(date), Some(last)) => date > last.seconds && !self.is_believable(date, last.seconds),
+            _ => false,
+        }
+    }
+
     fn unmodified_since(&self, headers: &HeaderMap) -> bool {
         match (http_date::single(headers, &IF_UNMODIFIED_SINCE), self.last_modified) {
             (Some(date), Some(last)) => last.seconds <= date,
@@ -122,6 +132,26 @@ mod tests {
         let fraction = Timestamp::new(784_111_777, 1).unwrap();
         assert!(!Validators::new(&etag, Some(fraction), None).range_applies(&request));
         assert!(!Validators::new(&etag, None, None).range_applies(&request));
+    }
+
+    #[test]
+    fn only_a_later_date_within_the_longest_transfer_is_doubted() {
+        let etag = HeaderValue::from_static("\"a\"");
+        let last = Some(Timestamp::new(784_111_777, 0).unwrap());
+        let validators = Validators::new(&etag, last, Some(Duration::from_secs(60)));
+        for (date, is_doubted) in [
+            ("Sun, 06 Nov 1994 08:49:36 GMT", false),
+            (CHANGED, false),
+            ("Sun, 06 Nov 1994 08:49:38 GMT", true),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", true),
+            ("Sun, 06 Nov 1994 08:50:38 GMT", false),
+            ("yesterday", false),
+        ] {
+            let request = headers(&[(IF_MODIFIED_SINCE, date)]);
+            assert_eq!(validators.doubts_date(&request), is_doubted, "{date}");
+            assert!(!Validators::new(&etag, last, None).doubts_date(&request), "{date}");
+            assert!(!Validators::new(&etag, None, Some(Duration::MAX)).doubts_date(&request), "{date}");
+        }
     }
 
     #[test]

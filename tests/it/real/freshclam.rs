@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use crate::support::shares::PROMPT;
+use crate::support::shares::{PROMPT, ShareOf};
 use crate::support::tools::need;
 use crate::support::{Relay, Run, ShareServer};
 
@@ -71,15 +71,11 @@ fn unsigned_cvd(version: u32) -> Vec<u8> {
     database
 }
 
-fn set_modified(path: &std::path::Path, time: SystemTime) {
-    std::fs::File::options().append(true).open(path).unwrap().set_modified(time).unwrap();
-}
-
 #[test]
 fn a_custom_database_follows_the_share_forward_and_back() {
     need!("real::freshclam::a_custom_database_follows_the_share_forward_and_back", "freshclam");
     let config = format!("{PROMPT}\nlongest_transfer = \"1s\"");
-    let shares = ShareServer::start(&[crate::support::shares::ShareOf::open("clam", "clamav")], &config);
+    let shares = ShareServer::start(&[ShareOf::open("clam", "clamav")], &config);
     let relay = Relay::to(shares.server.device);
     let client = Freshclam::custom(&format!("http://{}/shares/clam/my.ndb", relay.address));
     let show = |number: u32| shares.show("clam", &format!("{number}"), "my.ndb", signatures(number).as_bytes());
@@ -145,12 +141,31 @@ fn a_switch_during_a_slow_download_is_noticed() {
     assert_eq!(client.update(), signatures(1));
     shares.show("clam", "2", "my.ndb", signatures(2).as_bytes());
     // As if the download of the first had ended a minute after the switch to the second.
-    set_modified(&client.file("my.ndb"), SystemTime::now() + Duration::from_secs(60));
+    let file = std::fs::File::options().append(true).open(client.file("my.ndb")).unwrap();
+    let downloaded = file.metadata().unwrap().modified().unwrap();
+    file.set_modified(downloaded + Duration::from_secs(60)).unwrap();
     relay.take();
     assert_eq!(client.update(), signatures(2));
     let exchanges = relay.take();
     assert_eq!(exchanges.len(), 1);
     assert_eq!(exchanges[0].answer.status, 200);
+}
+
+/// Who asks just after a switch from an address that has asked not long before it gets the version before, and with it
+/// a date of download later than that of the new one.
+#[test]
+fn a_straggler_catches_up() {
+    need!("real::freshclam::a_straggler_catches_up", "freshclam");
+    let shares = ShareServer::start(&[ShareOf::open("clam", "clamav")], "straggler_grace = \"4s\"");
+    let [neighbour, client] = [0, 1].map(|_| Freshclam::custom(&shares.url("clam/my.ndb")));
+    shares.show("clam", "1", "my.ndb", signatures(1).as_bytes());
+    assert_eq!(neighbour.update(), signatures(1));
+    shares.show("clam", "2", "my.ndb", signatures(2).as_bytes());
+    // Not in the very second of the switch: a date that equals the file's own is believed.
+    std::thread::sleep(Duration::from_millis(1_100));
+    assert_eq!(client.update(), signatures(1));
+    std::thread::sleep(Duration::from_millis(3_100));
+    assert_eq!(client.update(), signatures(2));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::client;
 use crate::support::shares::{PROMPT, ShareOf};
@@ -92,7 +92,8 @@ fn curl_by_date_notices_a_switch_during_a_slow_download() {
     let second = tree.show(2);
     // As if the download of the first had ended a minute after the switch to the second.
     let file = std::fs::File::options().append(true).open(tree.file()).unwrap();
-    file.set_modified(SystemTime::now() + Duration::from_secs(60)).unwrap();
+    let downloaded = file.metadata().unwrap().modified().unwrap();
+    file.set_modified(downloaded + Duration::from_secs(60)).unwrap();
     assert_eq!(tree.curl(&["--time-cond", FILE]), "200");
     assert!(tree.bytes() == second);
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::client;
 use crate::support::tools::need;
@@ -36,7 +36,8 @@ impl SuricataUpdate {
         let cache = self.data.join("update/cache");
         for entry in std::fs::read_dir(&cache).into_iter().flatten() {
             let file = std::fs::File::options().append(true).open(entry.unwrap().path()).unwrap();
-            file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+            let downloaded = file.metadata().unwrap().modified().unwrap();
+            file.set_modified(downloaded - Duration::from_secs(3600)).unwrap();
         }
         let mut command = Command::new("suricata-update");
         command.arg("--data-dir").arg(&self.data).args(["--url", &self.url, "--suricata-version", "6.0.10"]);

@@ -96,8 +96,8 @@ fn exchanges(wire: &Wire) -> Vec<Exchange> {
         let asked = line.rsplit_once(' ').map_or(line, |(asked, _)| asked).to_owned();
         let Some(mut answer) = parse(rest) else { break };
         let has_body = !asked.starts_with("HEAD ") && !matches!(answer.status, 204 | 304);
-        let declared = answer.content_length().expect("every answer with a body declares its length") as usize;
-        let length = if has_body { declared.min(answer.body.len()) } else { 0 };
+        let declared = || answer.content_length().expect("every answer with a body declares its length") as usize;
+        let length = if has_body { declared().min(answer.body.len()) } else { 0 };
         rest = &rest[rest.len() - answer.body.len() + length..];
         answer.body.truncate(length);
         found.push(Exchange { asked, head: head.to_owned(), answer });
