@@ -5,10 +5,13 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long smbd may take to answer, or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What a session's script has echoed when it is done.
+const END: &str = "--end--\n";
 
 /// A running smbd, with all that it writes in a directory of its own. Ended with its processes when dropped.
 pub(super) struct Smbd {
@@ -137,16 +140,33 @@ impl Session {
     }
 }
 
+impl Session {
+    /// What smbclient says until the end of a script, or until it ends itself. It takes no line from a pipe before it
+    /// has waited for more than is in its buffer: an empty line now and then is what it gets.
+    fn answers_to_the_end(&mut self) -> String {
+        let (commands, is_done) = (&mut self.commands, AtomicBool::new(false));
+        let mut said = String::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_done.load(Ordering::Acquire) {
+                    std::thread::sleep(Duration::from_millis(3));
+                    let _ = commands.write_all(b"\n");
+                }
+            });
+            while !said.ends_with(END) && self.answers.read_line(&mut said).is_ok_and(|length| length > 0) {}
+            is_done.store(true, Ordering::Release);
+        });
+        said
+    }
+}
+
 impl Reader for Session {
     fn read(&mut self, paths: &[&str]) -> Vec<Result<Vec<u8>, String>> {
         let mut script = gets(paths, self.scratch.path(), "\n");
-        script += "\n!echo --end--\n";
+        script += &format!("\n!echo {END}");
         self.commands.write_all(script.as_bytes()).unwrap();
-        let mut said = String::new();
-        while !said.ends_with("--end--\n") {
-            let length = self.answers.read_line(&mut said).unwrap();
-            assert_ne!(length, 0, "smbclient ended: {said}");
-        }
+        let said = self.answers_to_the_end();
+        assert!(said.ends_with(END), "smbclient ended: {said}");
         taken(paths.len(), self.scratch.path(), &said)
     }
 }
