@@ -44,6 +44,9 @@ struct Derived {
     sha256: Sha256Digest,
 }
 
+/// Makes bodies of an artifact's.
+type Make<R> = fn(&mut R, &Planned<'_>, &Artifact, &Bytes) -> Result<Vec<Derived>, BodyError>;
+
 /// Which body was made of which blob.
 type Key = (u8, Blake3Digest);
 
@@ -139,7 +142,7 @@ impl Resolver<'_> {
         key: Key,
         planned: &Planned<'_>,
         artifact: &Artifact,
-        make: fn(&mut Self, &Planned<'_>, &Artifact, &Bytes) -> Result<Vec<Derived>, BodyError>,
+        make: Make<Self>,
     ) -> Result<Vec<Derived>, BodyError> {
         let known = self.remembered.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some(known) = known

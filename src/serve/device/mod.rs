@@ -184,7 +184,13 @@ impl<B: Backend> Inner<B> {
             Route::Health => Ok(health()),
             Route::Offer(product) => self.offer(product.as_deref(), &request),
             Route::Blob(name) => self.blob(name.as_ref(), &request),
-            Route::Share(asked) => self.share(asked.as_ref(), &request),
+            Route::Share(asked) => {
+                let (response, wait) = self.share(asked.as_ref(), &request)?;
+                if let Some(left) = wait {
+                    tokio::time::sleep(left).await;
+                }
+                Ok(response)
+            }
             Route::Reports => self.reports(request).await,
             Route::Unknown => Err(Refusal::NotFound),
         }

@@ -8,24 +8,31 @@ mod path;
 mod pick;
 mod stragglers;
 
-use http::Request;
+use std::time::Duration;
+
 use http::header::HeaderValue;
+use http::{Request, Response};
 use jiff::Timestamp;
 
 use super::identity::identify_reader;
 use super::offer::peer_address;
-use super::{Answer, Backend, Inner, Refusal, RequestBody};
+use super::{Backend, Inner, Refusal, RequestBody};
 use crate::model::Snapshot;
 use crate::model::policy::{OpenTo, SharePolicy};
 use crate::policy::Requester;
-use crate::serve::http::Representation;
+use crate::serve::http::{BytesBody, Representation};
 use crate::share::{Found, files_at};
 pub(super) use path::{Place, ShareAddress};
-pub(super) use pick::{Moment, pick};
+pub(super) use pick::{Moment, pick, wait};
 pub(super) use stragglers::{Reader, Stragglers};
 
 impl<B: Backend> Inner<B> {
-    pub(super) fn share(&self, asked: Option<&ShareAddress>, request: &Request<RequestBody>) -> Answer {
+    /// The answer, and how long it has to wait before it is given.
+    pub(super) fn share(
+        &self,
+        asked: Option<&ShareAddress>,
+        request: &Request<RequestBody>,
+    ) -> Result<(Response<BytesBody>, Option<Duration>), Refusal> {
         let snapshot = self.backend.snapshot();
         let now = self.backend.now(&snapshot);
         let address = peer_address(request);
@@ -45,12 +52,13 @@ impl<B: Backend> Inner<B> {
                 let reader = who.device.map(Reader::Device).or(address.map(Reader::Address));
                 let moment = Moment { snapshot: &snapshot, policy, share, now, grace: self.options.download_grace };
                 let found = pick(&self.stragglers, &moment, path, reader).ok_or(Refusal::NotFound)?;
-                self.send(&self.shared(&found), request)
+                Ok((self.send(&self.shared(&found), request)?, wait(&moment, &found)))
             }
             Place::Folder(_) if !share.is_listed() => Err(Refusal::NotFound),
             Place::Folder(folder) => {
                 let files = files_at(&snapshot, policy, share, now);
-                listing::answer(&files, share.name(), folder, request).ok_or(Refusal::NotFound)
+                let listed = listing::answer(&files, share.name(), folder, request).ok_or(Refusal::NotFound)?;
+                Ok((listed, None))
             }
         }
     }

@@ -1,10 +1,12 @@
 //! Which version of a file a reader gets: the newest, but for those who are in the midst of the one before.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::stragglers::{Reader, Stragglers};
 use crate::model::policy::{Policy, SharePolicy};
-use crate::model::{Share, Snapshot, TargetName};
+use crate::model::{Share, ShareFile, Snapshot, TargetName};
 use crate::share::{Found, find, find_before};
 
 /// A share at one moment.
@@ -17,7 +19,18 @@ pub(in crate::serve::device) struct Moment<'s> {
     pub(in crate::serve::device) grace: SignedDuration,
 }
 
-/// The file that this reader gets at `path`. A file without a set is looked up and nothing else.
+/// How long an answer that is not the newest has to wait. A client that sends its own clock's date would otherwise keep the
+/// old bytes under the very second that the new ones carry, and be told for ever that nothing has changed.
+pub(in crate::serve::device) fn wait(moment: &Moment<'_>, found: &Found<'_>) -> Option<Duration> {
+    let Moment { snapshot, share, now, .. } = *moment;
+    let switched_at = snapshot.share(share.name())?.switch_at(now)?.at;
+    let left = switched_at.checked_add(SignedDuration::from_secs(1)).ok()?.duration_since(now);
+    let left = Duration::try_from(left).ok()?;
+    let newest = find(snapshot, moment.policy, share, &found.file.path, (now, moment.grace))?;
+    (newest.since != found.since).then_some(left)
+}
+
+/// The file that this reader gets at `path`. A file without a set, or alone in it, is looked up and nothing else.
 pub(in crate::serve::device) fn pick<'s>(
     stragglers: &Stragglers,
     moment: &Moment<'s>,
@@ -34,6 +47,7 @@ pub(in crate::serve::device) fn pick<'s>(
         let before = find_before(snapshot, policy, share, path, now).filter(|before| !before.file.set.is_empty());
         if let Some(before) = before
             && stragglers.is_behind(key(&before), switched_at, before.since)
+            && has_others(state, &before)
         {
             return Some(before);
         }
@@ -61,4 +75,10 @@ fn is_added_at(state: &Share, path: &TargetName, switched_at: Timestamp) -> bool
         let was_before = known.retired.as_ref().is_some_and(|retired| retired.until == switched_at);
         !was_before && known.active.as_ref().is_some_and(|active| active.since == switched_at)
     })
+}
+
+/// Whether the file's set has other files, now or just before: alone it can be mixed with nothing.
+fn has_others(state: &Share, found: &Found<'_>) -> bool {
+    let is_other = |file: &ShareFile| file.set == found.file.set && file.path != found.file.path;
+    state.kept_files().any(is_other)
 }
