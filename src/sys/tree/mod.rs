@@ -89,13 +89,15 @@ impl Root {
         &self.path
     }
 
-    /// Bytes that this process may still write here.
+    /// Bytes that this process may still write here. A file system that does not tell its size, as some network mounts
+    /// do not, has room for anything until a write fails.
     ///
     /// # Errors
     /// As fstatvfs(2).
     pub fn free_bytes(&self) -> io::Result<u64> {
         let stat = rustix::fs::fstatvfs(&self.fd)?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        let is_told = stat.f_blocks > 0;
+        Ok(if is_told { stat.f_bavail.saturating_mul(stat.f_frsize) } else { u64::MAX })
     }
 
     /// What `path` is; `None` where there is nothing, or where a directory on the way is none.

@@ -182,7 +182,7 @@ fn a_full_target_is_left_as_it_was() {
     // Room for the manifest and little more, so that it is the check before that refuses.
     std::fs::write(mount.path().join("filler"), vec![0_u8; 1_300_000]).unwrap();
     publish(&server, 2);
-    Run::of(&mut stager(&server, &dir, &[])).complains(1, &["windows", "space"]);
+    Run::of(&mut stager(&server, &dir, &[])).complains(1, &["windows", "no room"]);
     assert_eq!(versions(&dir, &[1]), [1, 1]);
     server.cli(&["share", "verify", &dir.display().to_string()]).ok();
     std::fs::remove_file(mount.path().join("filler")).unwrap();
