@@ -50,7 +50,9 @@ impl Layout for Clamav {
             for &artifact in &pick.artifacts {
                 let name = file_name(artifact);
                 if is_known(name) {
-                    tree.add(pick, name, Body::Artifact(artifact), Part::Of(pick.product.as_str()));
+                    // Each database has a version of its own, and each difference and signature the one in its name: a
+                    // client mixes nothing when one of them is newer than another.
+                    tree.add(pick, name, Body::Artifact(artifact), Part::Alone);
                 } else {
                     let why = "ClamAV reads no file of that name (main, daily or bytecode with .cvd or .cld; .cdiff, \
                                .sign, or a custom database such as .ndb); leave it out of the release or rename it";

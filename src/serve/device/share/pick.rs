@@ -19,8 +19,9 @@ pub(in crate::serve::device) struct Moment<'s> {
     pub(in crate::serve::device) grace: SignedDuration,
 }
 
-/// How long an answer that is not the newest has to wait. A client that sends its own clock's date would otherwise keep the
-/// old bytes under the very second that the new ones carry, and be told for ever that nothing has changed.
+/// How long an answer that is not the newest has to wait: until the second of the switch is over. A client that keeps the
+/// bytes under the time at which they arrived would otherwise have the old ones under the very second that the new ones
+/// carry, and be told for ever that nothing has changed.
 pub(in crate::serve::device) fn wait(moment: &Moment<'_>, found: &Found<'_>) -> Option<Duration> {
     let Moment { snapshot, share, now, .. } = *moment;
     let switched_at = snapshot.share(share.name())?.switch_at(now)?.at;
