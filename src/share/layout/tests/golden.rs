@@ -76,14 +76,14 @@ fn clamav() {
     let custom = release("own-rules", "3", &["any my.ndb", "any rules/my.yara", "any allowed.ign2"]);
     let both: Vec<_> = picks(&official).into_iter().chain(picks(&custom)).collect();
     insta::assert_snapshot!(tree("clamav", &both), @r"
-    allowed.ign2 = allowed.ign2
-    bytecode.cvd = bytecode.cvd
-    daily-27000.cdiff = daily-27000.cdiff
-    daily-27000.cvd.sign = daily-27000.cvd.sign
-    daily.cld = db/daily.cld
-    main.cvd = main.cvd
-    my.ndb = my.ndb
-    my.yara = rules/my.yara
+    allowed.ign2 = allowed.ign2 []
+    bytecode.cvd = bytecode.cvd []
+    daily-27000.cdiff = daily-27000.cdiff []
+    daily-27000.cvd.sign = daily-27000.cvd.sign []
+    daily.cld = db/daily.cld []
+    main.cvd = main.cvd []
+    my.ndb = my.ndb []
+    my.yara = rules/my.yara []
     ");
 }
 
