@@ -21,6 +21,8 @@ mod offline;
 mod rollout_figures;
 mod run;
 mod share_alerts;
+#[cfg(test)]
+mod share_alerts_tests;
 mod share_figures;
 pub mod stager;
 mod ticker;

@@ -24,7 +24,7 @@ use super::{stager, ticker};
 use crate::config::{LogSettings, Settings};
 use crate::serve::{Listener, ListenerName, ServeOptions};
 use crate::sys::clock::SystemClock;
-use crate::sys::durable;
+use crate::sys::{durable, open_files};
 use crate::telemetry::{LogControl, install_log};
 
 /// Where a running server listens. Kept in `server.json` in the data directory for as long as it runs.
@@ -47,6 +47,8 @@ pub fn serve(
     reload: impl Fn() -> Result<LogSettings, String> + Send + 'static,
 ) -> Result<(), AppError> {
     let log = install_log(&log_options(&settings.log))?;
+    let open_files_max = open_files::raise_limit();
+    tracing::debug!(open_files_max, "files that may be open");
     let runtime = runtime()?;
     let core = Core::open(settings, Arc::new(SystemClock))?;
     let ended = runtime.block_on(async {

@@ -211,7 +211,7 @@ table! {
         /// The largest artifact.
         upload_max_bytes: ByteSize = ByteSize(64 * GIB),
         /// How many uploads may be open at once.
-        uploads_open_max: u32 = 64,
+        uploads_open_max: u32 = 2000,
         /// An upload that nobody continues for this long is dropped.
         upload_idle_timeout: Length = hours(24),
         /// How many artifacts a release may have.

@@ -10,6 +10,7 @@ pub mod durable;
 pub mod fault;
 pub mod lock;
 pub mod map;
+pub mod open_files;
 pub mod random;
 pub mod tree;
 pub mod unnamed;

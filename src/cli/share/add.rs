@@ -7,7 +7,6 @@ use crate::cli::output::say;
 use crate::model::{GroupName, LayoutName, Platform, ProductName, Reason, ShareName};
 
 use super::answer::Share;
-use super::words;
 
 /// Add a share to the policy in force, after saying what that does and asking
 ///
@@ -69,8 +68,9 @@ impl Args {
             body["reason"] = json!(reason);
         }
         session.show(session.post("/v1/shares", &body)?, |share: Share| {
-            say(format_args!("Share {} is in the policy; it shows {}.", share.name, words::shown(&share.releases)))?;
+            say(format_args!("Share {} is in the policy.", share.name))?;
             share.problems.iter().try_for_each(|problem| say(format_args!("  {problem}")))?;
+            say(format_args!("It shows what {group} gets a second from now: ringfence share show {}", share.name))?;
             say(format_args!("Next: ringfence share stage {} --to DIR", share.name))
         })
     }

@@ -117,7 +117,7 @@ pub(super) fn tell(target: &StageTarget, told: &Told<'_>, is_json: bool) {
     }
 }
 
-/// One run, reported to the server.
+/// One run, reported to the server where it came to something.
 ///
 /// # Errors
 /// The tree cannot be had, or staging failed.
@@ -130,7 +130,11 @@ pub(super) fn once(
     let tree = first_tree(source)?;
     let outcome = target.publish(&tree, &*source, false, stop, &mut |progress| shown.take(progress));
     shown.end();
-    if let Err(error) = source.tell(&target.report(&tree, &outcome)) {
+    // A refusal is told to whoever runs this; a directory that never was a target must not become one that alarms. A
+    // target that was one is behind as soon as there is another switch.
+    if outcome.is_ok()
+        && let Err(error) = source.tell(&target.report(&tree, &outcome))
+    {
         note(format_args!("the server could not be told of the target: {error}"));
     }
     outcome.map_err(refused)

@@ -36,12 +36,13 @@ impl Args {
 
 fn print(found: &Verification) -> Result<(), CliError> {
     say(format_args!(
-        "Switch {} of {} ({}), staged {}: {} as they should be, {}.",
+        "Switch {} of {} ({}), staged {}: {} as {} should be, {}.",
         found.switch,
         found.share,
         found.layout,
         time::shown(found.staged_at),
         counted(found.good_files, "file"),
+        if found.good_files == 1 { "it" } else { "they" },
         size(found.good_bytes),
     ))?;
     let missing = found.missing.iter().map(|path| ("missing:", path.as_str()));

@@ -58,3 +58,55 @@ fn a_reader_never_sees_a_part_or_a_mix() {
     target.assert_is(trees.last().unwrap());
     assert!(whole > 20, "the reader saw only {whole} whole versions");
 }
+
+/// A machine reads a dated folder as soon as it appears, so it must appear whole, also with a single file in it; the one
+/// before stays for its readers until its time.
+#[test]
+fn a_new_folder_appears_complete() {
+    for members in [1, 3] {
+        let mut target = Target::new();
+        let folder = |number: u64| format!("{{00000000-0000-0000-0000-26112112000{number}}}");
+        let paths = |number: u64| -> Vec<String> {
+            (0..members).map(|member| format!("f{number}:{}/m{member}.vdm", folder(number))).collect()
+        };
+        let body = "v".repeat(50_000);
+        let mut trees = Vec::new();
+        for number in 0..8 {
+            let paths = paths(number);
+            let files: Vec<(&str, &str)> = paths.iter().map(|path| (path.as_str(), body.as_str())).collect();
+            trees.push(target.memory.tree(number + 1, &files));
+            if number > 0 {
+                let before = trees[trees.len() - 2].files.clone();
+                trees.last_mut().unwrap().retired =
+                    before.into_iter().map(|file| RetiredFile { file, until: second(2_000_000) }).collect();
+            }
+        }
+        target.stage(&trees[0], &OPTIONS);
+        let (dir, done) = (target.dir(), std::sync::atomic::AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let (dir, done, body) = (&dir, &done, &body);
+            let reader = scope.spawn(move || {
+                let mut seen = std::collections::BTreeSet::new();
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    for name in names(dir).into_iter().filter(|name| name.starts_with('{')) {
+                        // It may be retired while it is read, but then it was complete for long.
+                        if seen.insert(name.clone()) {
+                            for member in 0..members {
+                                let path = dir.join(&name).join(format!("m{member}.vdm"));
+                                assert_eq!(std::fs::read_to_string(&path).unwrap(), *body, "{}", path.display());
+                            }
+                        }
+                    }
+                }
+                seen.len()
+            });
+            for tree in &trees[1..] {
+                target.stage(tree, &OPTIONS);
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(reader.join().unwrap() >= 1);
+        });
+        let folders: Vec<_> = names(&target.dir()).into_iter().filter(|name| name.starts_with('{')).collect();
+        assert_eq!(folders, [folder(6), folder(7)], "the newest and the one before");
+    }
+}
