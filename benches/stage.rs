@@ -109,7 +109,7 @@ impl Bench {
     /// Lets the share show a version, and waits until that is in effect.
     fn show(&self, version: usize) {
         let version = version.to_string();
-        self.server.json(&["pin", "everyone", "feed", &version, "--reason", "to compare", "--yes"]);
+        self.server.json(&["pin", "everyone", "feed", &version, "--reason", "to compare"]);
         let until = Instant::now() + Duration::from_secs(60);
         loop {
             let share = self.server.json(&["share", "show", "files"]);
