@@ -10,7 +10,7 @@ use super::answer::Share;
 
 /// Add a share to the policy in force, after saying what that does and asking
 ///
-/// It is one more [[share]] at the end of the policy; `ringfence policy show` has it then. To change or remove it,
+/// It is one more share table at the end of the policy; `ringfence policy show` has it then. To change or remove it,
 /// apply another policy.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
