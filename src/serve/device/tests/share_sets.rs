@@ -1,11 +1,13 @@
 //! Files that belong together come from one version, whoever reads them across a switch.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::world::{POLICY, Server, World, share_file, share_time};
 use super::{CANARY, TERMINAL};
-use crate::serve::device::share::{Moment, Reader, Stragglers, pick};
+use crate::serve::device::share::{Moment, Reader, Stragglers, pick, wait};
 
 const SHARE: &str = "\n[[share]]\nname = \"s\"\ngroup = \"everyone\"\nlayout = \"plain\"\nproducts = [\"av\"]\n\
                      open_to = \"anyone\"\n";
@@ -99,6 +101,39 @@ async fn what_is_withheld_is_not_given_to_stragglers() {
     assert_eq!(version(&server, PAYLOAD, &[CANARY]).await, Some(2));
     server.change(|world| world.hold("av", "2.0", "everyone"));
     assert_eq!(version(&server, PAYLOAD, &[CANARY]).await, None);
+}
+
+/// The version of `name` that one and the same reader gets at each of these seconds, and how long it waits for it.
+fn read_at(world: &World, name: &str, seconds: &[i64]) -> Vec<(u64, Option<Duration>)> {
+    let stragglers = Stragglers::new(SignedDuration::from_secs(GRACE_S), SignedDuration::from_secs(900));
+    let device = "pc-0".parse().unwrap();
+    let read = |second: &i64| {
+        let now = share_time(*second);
+        let policy = world.snapshot.policy_at(now).unwrap().policy().unwrap();
+        let share = policy.share(&"s".parse().unwrap()).unwrap();
+        let moment = Moment { snapshot: &world.snapshot, policy, share, now, grace: SignedDuration::from_hours(24) };
+        let found = pick(&stragglers, &moment, &name.parse().unwrap(), Some(Reader::Device(&device))).unwrap();
+        (found.file.sequence, wait(&moment, &found))
+    };
+    seconds.iter().map(read).collect()
+}
+
+#[test]
+fn an_old_answer_waits_until_the_second_of_the_switch_is_over() {
+    let mut world = world(2);
+    show(&mut world, 10, 2, &[]);
+    assert_eq!(read_at(&world, PAYLOAD, &[9, 10, 12]), [(1, None), (1, Some(Duration::from_secs(1))), (1, None)]);
+    assert_eq!(read_at(&world, PAYLOAD, &[10]), [(2, None)], "what is new waits for nothing");
+}
+
+#[test]
+fn a_file_that_is_alone_in_its_set_has_no_stragglers() {
+    let mut world = world(2);
+    for (at, version) in [(-500, 1), (10, 2)] {
+        let bytes = bytes("extra.sig", version);
+        world.switch("s", at, vec![share_file("extra.sig", &bytes, ("av", version), "lonely")], &[]);
+    }
+    assert_eq!(read_at(&world, "extra.sig", &[9, 10]), [(1, None), (2, None)]);
 }
 
 #[derive(Debug, Clone, Copy)]
