@@ -14,6 +14,7 @@ pub mod policy;
 pub mod publish;
 pub mod serve;
 pub mod share;
+pub mod signing;
 pub mod store;
 pub mod sys;
 pub mod telemetry;

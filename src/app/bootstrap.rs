@@ -34,7 +34,7 @@ async fn first_policy(core: &Core, path: &Path) -> Result<(), AppError> {
 async fn admin_token(core: &Core, path: &Path) -> Result<(), AppError> {
     let Some(text) = read(path)? else { return Ok(()) };
     let secret: Secret = text.trim().parse().map_err(|_| AppError::BadTokenFile(path.to_owned()))?;
-    let scope = TokenScope::Person { actor: Actor::admin(), role: Role::Admin };
+    let scope = TokenScope::Person { actor: Actor::admin(), role: Role::Admin, reach: Default::default() };
     if adopt_token(&core.catalog, &Actor::system(), &core.token_key, &secret, scope).await? {
         tracing::info!(path = %path.display(), "the admin token of this file may be used");
     }

@@ -12,8 +12,8 @@ use super::record::{Kind, Meta, PolicyRecord, decode, encode, share_path_key};
 use super::sum::Sum;
 use super::touched::{Changes, put_touched};
 use crate::model::{
-    AppliedPolicy, DeviceHistory, DeviceId, EventRecord, Freeze, Hold, Pin, Product, ProductName, Release, Rollout,
-    Share, ShareParts, Snapshot, SnapshotParts, Token,
+    AppliedPolicy, Denial, DeviceHistory, DeviceId, Enrolment, EventRecord, Freeze, Hold, Pin, Product, ProductName,
+    Refusal, Release, Rollout, Share, ShareParts, Snapshot, SnapshotParts, Token,
 };
 use crate::sys::fault;
 
@@ -144,6 +144,7 @@ impl Projection {
         for token in snapshot.tokens() {
             writer.put(Kind::Token.key("", Some(token.id)), token)?;
         }
+        write_security(&mut writer, snapshot)?;
         Ok(writer.sum)
     }
 
@@ -165,6 +166,12 @@ impl Projection {
         parts.freezes = self.all::<(ProductName, Freeze)>(Kind::Freeze).collect::<Result<_, _>>()?;
         parts.shares = self.load_shares()?;
         parts.tokens = self.all::<Token>(Kind::Token).collect::<Result<_, _>>()?;
+        parts.enrolments = self.all::<Enrolment>(Kind::Enrolment).collect::<Result<_, _>>()?;
+        parts.denials = self.all::<Denial>(Kind::Denial).collect::<Result<_, _>>()?;
+        parts.refusals = self.all::<(ProductName, Vec<Refusal>)>(Kind::Refusals).collect::<Result<_, _>>()?;
+        if let Some(keys) = self.tree.get(Kind::Keys.key("", None))? {
+            (parts.trusted_keys, parts.origin_keys) = decode(&keys)?;
+        }
         parts.devices = self.load_devices()?;
         Snapshot::restore(parts).map(Some).map_err(|why| CatalogError::Index { why })
     }
@@ -224,6 +231,23 @@ impl Projection {
     fn all<T: serde::de::DeserializeOwned>(&self, kind: Kind) -> impl Iterator<Item = Result<T, CatalogError>> {
         self.tree.scan_prefix([kind as u8]).map(|entry| decode(&entry?.1))
     }
+}
+
+fn write_security(writer: &mut Rewriter<'_>, snapshot: &Snapshot) -> Result<(), CatalogError> {
+    for enrolment in snapshot.enrolments() {
+        writer.put(Kind::Enrolment.key("", Some(enrolment.id)), enrolment)?;
+    }
+    for denial in snapshot.denials() {
+        writer.put(Kind::Denial.key(denial.device.as_str(), None), denial)?;
+    }
+    for releases in snapshot.products().filter(|releases| !releases.refusals().is_empty()) {
+        let name = &releases.product().name;
+        writer.put(Kind::Refusals.key(name.as_str(), None), &(name, releases.refusals()))?;
+    }
+    if !(snapshot.trusted_keys().is_empty() && snapshot.origin_keys().is_empty()) {
+        writer.put(Kind::Keys.key("", None), &(snapshot.trusted_keys(), snapshot.origin_keys()))?;
+    }
+    Ok(())
 }
 
 /// Writes records one by one: nobody relies on them before the position's record is there.

@@ -29,6 +29,12 @@ pub(super) enum Kind {
     Share = b's' as isize,
     SharePath = b'w' as isize,
     Token = b't' as isize,
+    Enrolment = b'e' as isize,
+    Denial = b'x' as isize,
+    /// The trusted keys and the origin's, in one record: they are few.
+    Keys = b'k' as isize,
+    /// The refused versions of a product, in one record.
+    Refusals = b'z' as isize,
 }
 
 impl Kind {

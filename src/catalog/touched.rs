@@ -21,8 +21,14 @@ pub(super) fn put_touched(
                 changes.insert(Kind::Product.key(product.as_str(), None), Some(encode(releases.product())?));
             }
         }
-        Event::ReleaseAdded { release, manifest, .. } => put_release(changes, snapshot, &manifest.product, release)?,
-        Event::ReleaseApproved { product, release }
+        Event::ReleaseAdded { release, manifest, .. } => {
+            put_release(changes, snapshot, &manifest.product, release)?;
+            // A version that was refused before no longer is.
+            put_refusals(changes, snapshot, &manifest.product)?;
+        }
+        Event::ReleaseRefused { product, .. } => put_refusals(changes, snapshot, product)?,
+        Event::ReleaseInspected { product, release, .. }
+        | Event::ReleaseApproved { product, release }
         | Event::ReleasePublished { product, release }
         | Event::ReleaseWithdrawn { product, release, .. } => put_release(changes, snapshot, product, release)?,
         Event::HoldAdded { .. } => put_hold(changes, snapshot, record.seq)?,
@@ -66,6 +72,23 @@ pub(super) fn put_touched(
         }
         Event::TokenCreated { .. } => put_token(changes, snapshot, record.seq)?,
         Event::TokenRevoked { token } => put_token(changes, snapshot, *token)?,
+        Event::EnrolmentCreated { forgotten, .. } => {
+            for id in forgotten.iter().chain([&record.seq]) {
+                put_enrolment(changes, snapshot, *id)?;
+            }
+        }
+        Event::EnrolmentUsed { enrolment, .. } => put_enrolment(changes, snapshot, *enrolment)?,
+        Event::DeviceDenied { device, .. } | Event::DeviceAllowed { device, .. } => {
+            let value = snapshot.denial(device).map(|denial| encode(denial)).transpose()?;
+            changes.insert(Kind::Denial.key(device.as_str(), None), value);
+        }
+        Event::KeyTrusted { .. }
+        | Event::KeyRevoked { .. }
+        | Event::OriginKeyAdded { .. }
+        | Event::OriginKeyRetired { .. } => {
+            let keys = (snapshot.trusted_keys(), snapshot.origin_keys());
+            changes.insert(Kind::Keys.key("", None), Some(encode(&keys)?));
+        }
     }
     Ok(())
 }
@@ -122,5 +145,19 @@ fn put_token(changes: &mut Changes, snapshot: &Snapshot, id: u64) -> Result<(), 
     if let Some(token) = snapshot.token(id) {
         changes.insert(Kind::Token.key("", Some(id)), Some(encode(token)?));
     }
+    Ok(())
+}
+
+fn put_enrolment(changes: &mut Changes, snapshot: &Snapshot, id: u64) -> Result<(), CatalogError> {
+    let value = snapshot.enrolment(id).map(|enrolment| encode(enrolment)).transpose()?;
+    changes.insert(Kind::Enrolment.key("", Some(id)), value);
+    Ok(())
+}
+
+fn put_refusals(changes: &mut Changes, snapshot: &Snapshot, product: &ProductName) -> Result<(), CatalogError> {
+    let refusals =
+        snapshot.product(product).map(|releases| releases.refusals()).filter(|refusals| !refusals.is_empty());
+    let value = refusals.map(|refusals| encode(&(product, refusals))).transpose()?;
+    changes.insert(Kind::Refusals.key(product.as_str(), None), value);
     Ok(())
 }

@@ -125,7 +125,7 @@ impl ListArgs {
                     (None, false) => "expired",
                 };
                 let (holder, role) = match &token.scope {
-                    TokenScope::Person { actor, role } => (actor.to_string(), role.to_string()),
+                    TokenScope::Person { actor, role, .. } => (actor.to_string(), role.to_string()),
                     TokenScope::Device(device) => (device.to_string(), "device".to_owned()),
                 };
                 let created = format!("{} by {}", time::shown(token.created.at), token.created.by);

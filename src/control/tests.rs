@@ -264,7 +264,7 @@ async fn devices_are_removed_all_or_none_and_can_come_back() {
 async fn tokens_are_valid_until_they_expire_or_are_revoked() {
     let desk = Desk::new().await;
     let (catalog, ada, key) = (&desk.catalog, actor("ada"), TokenKey::from_bytes([7; 32]));
-    let scope = || TokenScope::Person { actor: actor("bob"), role: Role::Operator };
+    let scope = || TokenScope::Person { actor: actor("bob"), role: Role::Operator, reach: Default::default() };
     let now = catalog.now();
     refused!(desk, create_token(catalog, &ada, &key, scope(), Some(now)), ControlError::EndsInThePast);
     let end = now + SignedDuration::from_secs(60);
@@ -287,7 +287,7 @@ async fn a_token_is_adopted_once_and_stays_revoked() {
     let desk = Desk::new().await;
     let (catalog, key, secret) = (&desk.catalog, TokenKey::from_bytes([7; 32]), Secret::random().unwrap());
     let system = crate::model::Actor::system();
-    let scope = || TokenScope::Person { actor: actor("admin"), role: Role::Admin };
+    let scope = || TokenScope::Person { actor: actor("admin"), role: Role::Admin, reach: Default::default() };
     assert!(adopt_token(catalog, &system, &key, &secret, scope()).await.unwrap());
     assert!(!adopt_token(catalog, &system, &key, &secret, scope()).await.unwrap());
     let id = catalog.snapshot().token_by_hash(&key.hash(&secret)).unwrap().id;

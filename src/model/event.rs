@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, ApprovalRule, Blake3Digest, Class, Device, DeviceId, GroupName, HoldId, HoldScope, LayoutName, PinId, Plan,
-    ProductName, Reason, ReleaseId, ReleaseManifest, RolloutChange, RolloutId, RolloutKind, ShareFile, ShareName,
-    Shown, TargetName, TokenId, TokenScope, Version,
+    Actor, ApprovalRule, Blake3Digest, Class, Device, DeviceId, EnrolmentId, GateFinding, GroupName, HoldId, HoldScope,
+    Inspection, KeyId, LayoutName, NameGlob, PinId, Plan, ProductName, PublicKey, Reason, ReleaseId, ReleaseManifest,
+    RolloutChange, RolloutId, RolloutKind, ShareFile, ShareName, Shown, TargetName, TokenId, TokenScope, Version,
 };
 
 /// One line of the journal. `hash` covers every field before it, `prev` is the `hash` of the line before: the journal
@@ -49,6 +49,24 @@ pub enum Event {
         manifest: ReleaseManifest,
         /// Whose approval it needs.
         approval: ApprovalRule,
+    },
+    /// What the gates saw in a release that was just added.
+    ReleaseInspected {
+        /// The product.
+        product: ProductName,
+        /// The release.
+        release: ReleaseId,
+        /// What they saw.
+        inspection: Inspection,
+    },
+    /// The gates turned a publication down; nothing of it was kept.
+    ReleaseRefused {
+        /// The product.
+        product: ProductName,
+        /// The version that was to be published.
+        version: Version,
+        /// Everything they found.
+        findings: Vec<GateFinding>,
     },
     /// A draft is approved.
     ReleaseApproved {
@@ -204,6 +222,75 @@ pub enum Event {
         /// Which.
         token: TokenId,
     },
+    /// A device may enrol with a code. The enrolment's id is this event's `seq`.
+    EnrolmentCreated {
+        /// Whom it is for.
+        device: DeviceId,
+        /// Keyed BLAKE3 of the code.
+        hash: Blake3Digest,
+        /// Until when the code is taken.
+        expires_at: Timestamp,
+        /// Enrolments that ended unused and are no longer kept.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        forgotten: Vec<EnrolmentId>,
+    },
+    /// A device enrolled; a token for it follows, unless it was a certificate.
+    EnrolmentUsed {
+        /// Which.
+        enrolment: EnrolmentId,
+        /// SHA-256 of the certificate that was signed, in hexadecimal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<String>,
+    },
+    /// A device gets nothing from now on, whatever it proves.
+    DeviceDenied {
+        /// Which.
+        device: DeviceId,
+        /// Why.
+        reason: Reason,
+    },
+    /// A denial ends.
+    DeviceAllowed {
+        /// Which.
+        device: DeviceId,
+        /// Why.
+        reason: Reason,
+    },
+    /// Signatures by a key are taken from now on.
+    KeyTrusted {
+        /// The key.
+        key: PublicKey,
+        /// What people call it.
+        name: String,
+        /// Globs over the products that it may sign; all of them where empty.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        products: Vec<NameGlob>,
+    },
+    /// Signatures by a key are no longer taken; what it signed before stays published.
+    KeyRevoked {
+        /// Which.
+        key: KeyId,
+        /// Why.
+        reason: Reason,
+    },
+    /// The origin signs with a key from now on.
+    OriginKeyAdded {
+        /// The key.
+        key: PublicKey,
+        /// The key that vouches for it, if one does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        introduced_by: Option<KeyId>,
+        /// That key's signature over the introduction, as minisign writes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        introduction: Option<String>,
+    },
+    /// Nothing that a key of the origin signed is to be believed any more.
+    OriginKeyRetired {
+        /// Which.
+        key: KeyId,
+        /// Why.
+        reason: Reason,
+    },
 }
 
 impl Event {
@@ -212,6 +299,8 @@ impl Event {
         match self {
             Self::ProductAdded { .. } => "product_added",
             Self::ReleaseAdded { .. } => "release_added",
+            Self::ReleaseInspected { .. } => "release_inspected",
+            Self::ReleaseRefused { .. } => "release_refused",
             Self::ReleaseApproved { .. } => "release_approved",
             Self::ReleasePublished { .. } => "release_published",
             Self::ReleaseWithdrawn { .. } => "release_withdrawn",
@@ -229,6 +318,14 @@ impl Event {
             Self::ShareSwitched { .. } => "share_switched",
             Self::TokenCreated { .. } => "token_created",
             Self::TokenRevoked { .. } => "token_revoked",
+            Self::EnrolmentCreated { .. } => "enrolment_created",
+            Self::EnrolmentUsed { .. } => "enrolment_used",
+            Self::DeviceDenied { .. } => "device_denied",
+            Self::DeviceAllowed { .. } => "device_allowed",
+            Self::KeyTrusted { .. } => "key_trusted",
+            Self::KeyRevoked { .. } => "key_revoked",
+            Self::OriginKeyAdded { .. } => "origin_key_added",
+            Self::OriginKeyRetired { .. } => "origin_key_retired",
         }
     }
 }

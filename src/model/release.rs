@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, ApprovalRule, Blake3Digest, DigestError, Platform, ProductName, Reason, Sha256Digest, TargetName, Version,
+    Actor, ApprovalRule, Blake3Digest, DigestError, Inspection, Platform, ProductName, Reason, Sha256Digest,
+    TargetName, Version,
 };
 
 /// One file of a release.
@@ -142,6 +143,9 @@ pub struct Release {
     pub published_at: Option<Timestamp>,
     /// When it was taken back.
     pub withdrawn: Option<(Stamp, Reason)>,
+    /// What the release gates saw in it; absent for one that was published before they looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inspection: Option<Inspection>,
 }
 
 impl Release {
@@ -162,6 +166,11 @@ impl Release {
         } else {
             ReleaseState::Draft
         }
+    }
+
+    /// Whether it brings code that runs in the kernel, as far as the gates could see.
+    pub fn has_kernel_mode(&self) -> bool {
+        self.inspection.as_ref().is_some_and(|inspection| !inspection.kernel_mode.is_empty())
     }
 
     /// The artifacts that fit a device of this platform, in the manifest's order.

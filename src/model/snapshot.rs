@@ -13,6 +13,7 @@ pub(crate) mod random;
 mod releases;
 mod restore;
 mod rollouts;
+mod security;
 mod shares;
 #[cfg(test)]
 mod tests;
@@ -72,6 +73,7 @@ pub struct Snapshot {
     shares: Arc<BTreeMap<ShareName, Arc<Share>>>,
     tokens: Arc<BTreeMap<TokenId, Arc<Token>>>,
     tokens_by_hash: Arc<HashMap<Blake3Digest, Arc<Token>>>,
+    security: security::Security,
 }
 
 impl Snapshot {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, Blake3Digest, DeviceId, NameError, Stamp};
+use super::{Actor, Blake3Digest, DeviceId, NameError, Reach, Stamp};
 
 /// A token's number: the journal sequence of the event that created it.
 pub type TokenId = u64;
@@ -70,6 +70,9 @@ pub enum TokenScope {
         actor: Actor,
         /// What it may do.
         role: Role,
+        /// Over which products and groups.
+        #[serde(default, skip_serializing_if = "Reach::is_everywhere")]
+        reach: Reach,
     },
     /// One device on the device listener.
     Device(DeviceId),

@@ -8,6 +8,7 @@ mod activity;
 pub mod admin;
 mod admission;
 mod bodies;
+mod certificate;
 mod connection;
 pub mod device;
 pub mod http;
@@ -21,6 +22,7 @@ mod problem;
 mod stream;
 
 pub use bodies::{RequestBody, RequestBodyError};
+pub use certificate::{CertificateNames, ClientCertificate, IdentityRule, NameSource, NotAnIdentityRule};
 pub use connection::Handler;
 pub use limits::{Limits, PaceLimit};
 pub use listen::{BindError, Drained, Listener, ServeOptions, serve};

@@ -19,8 +19,10 @@ const fn pure(name: &'static str, may_use: &'static [&'static str]) -> Room {
 pub(crate) const ROOMS: &[Room] = &[
     pure("model", &[]),
     pure("policy", &["model"]),
-    pure("gate", &["model"]),
     room("sys", &[]),
+    // What is signed, and how: the seeds of keys and the bytes of files are read elsewhere.
+    pure("signing", &["model"]),
+    pure("gate", &["model", "signing"]),
     room("telemetry", &[]),
     room("journal", &["model", "sys"]),
     room("store", &["model", "sys"]),
@@ -29,12 +31,12 @@ pub(crate) const ROOMS: &[Room] = &[
     // It names media types as publishing does.
     room("share", &["model", "policy", "gate", "store", "catalog", "sys"]),
     // The journal's errors are a publisher's errors.
-    room("publish", &["model", "policy", "gate", "journal", "store", "catalog", "sys"]),
+    room("publish", &["model", "signing", "policy", "gate", "journal", "store", "catalog", "sys"]),
     // Every change that is not a publication: products, approvals, holds, pins, policy, devices, tokens.
     // A policy's shares must have layouts that `share` knows.
-    room("control", &["model", "policy", "store", "catalog", "journal", "share", "sys"]),
-    room("bundle", &["model", "store", "catalog", "publish", "sys"]),
-    room("mirror", &["model", "store", "catalog", "publish", "sys"]),
+    room("control", &["model", "signing", "policy", "store", "catalog", "journal", "share", "sys"]),
+    room("bundle", &["model", "signing", "store", "catalog", "publish", "sys"]),
+    room("mirror", &["model", "signing", "store", "catalog", "publish", "sys"]),
     room(
         "serve",
         &[
@@ -42,6 +44,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "policy",
             "gate",
             "sys",
+            "signing",
             "telemetry",
             "journal",
             "store",
@@ -54,7 +57,7 @@ pub(crate) const ROOMS: &[Room] = &[
         ],
     ),
     // What the command line speaks to the admin listener with.
-    room("client", &["model"]),
+    room("client", &["model", "signing"]),
     room("config", &["model", "sys", "telemetry", "journal", "store", "catalog", "publish", "control", "serve"]),
     room(
         "app",
@@ -63,6 +66,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "policy",
             "gate",
             "sys",
+            "signing",
             "telemetry",
             "journal",
             "store",
@@ -77,7 +81,7 @@ pub(crate) const ROOMS: &[Room] = &[
         ],
     ),
     // `init` makes an admin token's secret as `control` spells it; `share stage` writes a tree where no server runs.
-    room("cli", &["model", "policy", "sys", "control", "share", "config", "client", "app"]),
+    room("cli", &["model", "policy", "sys", "signing", "control", "share", "config", "client", "app"]),
     room("main", &["cli"]),
 ];
 

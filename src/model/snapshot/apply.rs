@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{AppliedPolicy, ProductReleases, Snapshot};
 use crate::model::{
     ApprovalRule, Blake3Digest, Class, Device, DeviceHistory, DeviceId, Event, EventRecord, GroupName, Hold, Pin,
-    PinId, Product, ProductName, Reason, Release, ReleaseId, ReleaseManifest, Stamp, Token, Version,
+    PinId, Product, ProductName, Reason, Refusal, Release, ReleaseId, ReleaseManifest, Stamp, Token, Version,
 };
 
 /// Why an event does not fit the snapshot it was to be applied to.
@@ -56,6 +56,13 @@ impl Snapshot {
             Event::ProductAdded { product, class } => self.add_product(product, *class, stamp)?,
             Event::ReleaseAdded { release, sequence, manifest, approval } => {
                 self.add_release(*release, *sequence, manifest, *approval, stamp)?;
+            }
+            Event::ReleaseInspected { product, release, inspection } => {
+                self.release_mut(product, release, record)?.inspection = Some(inspection.clone());
+            }
+            Event::ReleaseRefused { product, version, findings } => {
+                let (version, findings) = (version.clone(), findings.clone());
+                self.product_mut(product)?.refuse(Refusal { version, refused: stamp, findings });
             }
             Event::ReleaseApproved { product, release } => {
                 self.release_mut(product, release, record)?.approved = Some(stamp);
@@ -115,6 +122,14 @@ impl Snapshot {
                 let token = self.tokens.get(token).ok_or_else(|| format!("there is no token {token}"))?;
                 self.set_token(Token { revoked: Some(stamp), ..Token::clone(token) });
             }
+            Event::EnrolmentCreated { .. }
+            | Event::EnrolmentUsed { .. }
+            | Event::DeviceDenied { .. }
+            | Event::DeviceAllowed { .. }
+            | Event::KeyTrusted { .. }
+            | Event::KeyRevoked { .. }
+            | Event::OriginKeyAdded { .. }
+            | Event::OriginKeyRetired { .. } => self.apply_security_event(record, stamp)?,
         }
         Ok(())
     }
@@ -148,8 +163,18 @@ impl Snapshot {
             return Err(format!("version {} exists already", manifest.version));
         }
         let manifest = manifest.clone();
-        let (approved, published_at, withdrawn) = (None, None, None);
-        releases.push(Release { id, manifest, sequence, added, approval, approved, published_at, withdrawn });
+        let (approved, published_at, withdrawn, inspection) = (None, None, None, None);
+        releases.push(Release {
+            id,
+            manifest,
+            sequence,
+            added,
+            approval,
+            approved,
+            published_at,
+            withdrawn,
+            inspection,
+        });
         Ok(())
     }
 

@@ -27,7 +27,18 @@ pub(crate) fn dump(snapshot: &Snapshot) -> Value {
         "shares": snapshot.shares().map(|share| (share, share.paths())).collect::<Vec<_>>(),
         "tokens": snapshot.tokens().map(|token| (token, snapshot.token(token.id))).collect::<Vec<_>>(),
         "tokens_by_hash": by_hash,
+        "enrolments": enrolments(snapshot),
+        "denials": snapshot.denials().map(|denial| (denial, snapshot.denial(&denial.device))).collect::<Vec<_>>(),
+        "trusted_keys": snapshot.trusted_keys(),
+        "origin_keys": snapshot.origin_keys(),
     })
+}
+
+fn enrolments(snapshot: &Snapshot) -> Vec<Value> {
+    let one = |enrolment: &std::sync::Arc<crate::model::Enrolment>| {
+        json!([enrolment, snapshot.enrolment(enrolment.id), snapshot.enrolment_by_hash(&enrolment.hash)])
+    };
+    snapshot.enrolments().map(one).collect()
 }
 
 fn policy(policy: &AppliedPolicy) -> Value {
@@ -71,6 +82,7 @@ fn product(releases: &ProductReleases) -> Value {
         }).collect::<Vec<_>>(),
         "rollbacks": releases.rollbacks().map(|rollout| rollout.id).collect::<Vec<_>>(),
         "freezes": releases.freezes(),
+        "refusals": releases.refusals(),
         "changes": moments(|at| releases.next_change_after(at)),
     })
 }
@@ -99,6 +111,14 @@ pub(crate) fn parts(snapshot: &Snapshot) -> SnapshotParts {
         devices: snapshot.devices().map(|(id, history)| (id.clone(), history.clone())).collect(),
         shares: snapshot.shares().map(|share| (Share::clone(share), paths(share))).collect(),
         tokens: snapshot.tokens().map(|token| (**token).clone()).collect(),
+        enrolments: snapshot.enrolments().map(|enrolment| (**enrolment).clone()).collect(),
+        denials: snapshot.denials().map(|denial| (**denial).clone()).collect(),
+        refusals: snapshot
+            .products()
+            .map(|product| (product.product().name.clone(), product.refusals().to_vec()))
+            .collect(),
+        trusted_keys: snapshot.trusted_keys().to_vec(),
+        origin_keys: snapshot.origin_keys().to_vec(),
     }
 }
 

@@ -5,9 +5,10 @@ use proptest::prelude::*;
 
 use super::Snapshot;
 use crate::model::{
-    Actor, ApprovalRule, Artifact, BasisPoints, Blake3Digest, Class, Device, Event, Evidence, HaltCause, HoldScope,
-    Plan, Platform, ProductName, Promote, Release, ReleaseManifest, RingPlan, Role, Rollout, RolloutChange,
-    RolloutKind, RolloutStep, Sha256Digest, ShareFile, ShareName, Shown, Span, TargetName, TokenScope, Wave,
+    Actor, ApprovalRule, Artifact, BasisPoints, Blake3Digest, Class, Device, Event, Evidence, GateFinding, HaltCause,
+    HoldScope, KeyId, Plan, Platform, ProductName, Promote, PublicKey, Release, ReleaseManifest, RingPlan, Role,
+    Rollout, RolloutChange, RolloutKind, RolloutStep, Sha256Digest, ShareFile, ShareName, Shown, Span, TargetName,
+    TokenScope, Wave,
 };
 
 /// A change to be made; the numbers choose among what there is.
@@ -20,7 +21,7 @@ pub(crate) struct Change {
 }
 
 /// Kinds of changes: one for each kind of event.
-const KINDS: u8 = 19;
+const KINDS: u8 = 28;
 
 /// Up to `max` changes, in an order that gives most of them something to work on.
 pub(crate) fn changes(max: usize) -> impl Strategy<Value = Vec<Change>> {
@@ -57,12 +58,14 @@ impl Change {
                 .filter(|token| token.revoked.is_none())
                 .map(|token| Event::TokenRevoked { token: token.id }),
             (18, _) => switch_share(snapshot, first, second, third, now),
+            (20..=27, _) => security(snapshot, kind, first, second, now),
             (_, None) => add_product(snapshot, first),
             (14, Some(product)) => plan_rollout(snapshot, &product, second, third, now),
             (15, Some(product)) => change_rollout(snapshot, &product, second, third),
             (16, Some(product)) => freeze(snapshot, product, true),
             (17, Some(product)) => freeze(snapshot, product, false),
             (1, Some(product)) => return add_release(snapshot, &product, second, third),
+            (19, Some(product)) => Some(refusal(product, second)),
             (5, Some(product)) => Some(hold(product, second, third, now)),
             (7, Some(product)) => Some(Event::PinAdded {
                 group: parse(["a", "b"][usize::from(second % 2)]),
@@ -224,7 +227,9 @@ fn token(snapshot: &Snapshot, first: u8, second: u8, now: Timestamp) -> Event {
     let scope = if first.is_multiple_of(2) {
         TokenScope::Device(parse("device-1"))
     } else {
-        TokenScope::Person { actor: parse("ada"), role: Role::ALL[usize::from(second % 5)] }
+        let reach = if first < 100 { r#"{"products":["p*"]}"# } else { "{}" };
+        let reach = serde_json::from_str(reach).unwrap();
+        TokenScope::Person { actor: parse("ada"), role: Role::ALL[usize::from(second % 5)], reach }
     };
     let hash = Blake3Digest::of(&snapshot.seq().to_le_bytes());
     let expires_at = (second >= 128).then(|| now + SignedDuration::from_secs(i64::from(second)));
@@ -267,6 +272,50 @@ fn switch_share(snapshot: &Snapshot, first: u8, second: u8, third: u8, now: Time
         since: at,
     }];
     Some(Event::ShareSwitched { share, at, layout: parse("plain"), shows, put, removed, forgotten })
+}
+
+/// A version that the gates turn down.
+fn refusal(product: ProductName, second: u8) -> Event {
+    let finding = GateFinding { gate: "digests".into(), target: Some("f-1".into()), text: "not \"those\"".into() };
+    Event::ReleaseRefused { product, version: parse(&format!("1.{second}.0")), findings: vec![finding] }
+}
+
+/// Enrolments, denials and keys.
+fn security(snapshot: &Snapshot, kind: u8, first: u8, second: u8, now: Timestamp) -> Option<Event> {
+    let device = || parse(&format!("device-{}", first % 4));
+    let key = |byte: u8| PublicKey { id: KeyId([byte % 8; 8]), bytes: [byte; 32] };
+    let reason = || parse("because");
+    match kind {
+        20 => {
+            let hash = Blake3Digest::of(&snapshot.seq().to_be_bytes());
+            let ended = snapshot.enrolments().filter(|known| !known.is_open_at(now)).map(|known| known.id).collect();
+            let expires_at = now + SignedDuration::from_secs(i64::from(second));
+            Some(Event::EnrolmentCreated { device: device(), hash, expires_at, forgotten: ended })
+        }
+        21 => nth(snapshot.enrolments(), first)
+            .map(|known| Event::EnrolmentUsed { enrolment: known.id, certificate: (second > 99).then(|| "ab".into()) }),
+        22 => Some(Event::DeviceDenied { device: device(), reason: reason() }),
+        23 => nth(snapshot.denials(), first)
+            .map(|denial| Event::DeviceAllowed { device: denial.device.clone(), reason: reason() }),
+        24 => {
+            let (key, name) = (key(first), "vendor \u{e9}".to_owned());
+            let products = serde_json::from_str(r#"["p*"]"#).unwrap();
+            let is_known = snapshot.trusted_keys().iter().any(|known| known.key.id == key.id);
+            (!is_known).then_some(Event::KeyTrusted { key, name, products })
+        }
+        25 => nth(snapshot.trusted_keys().iter(), first)
+            .filter(|known| known.revoked.is_none())
+            .map(|known| Event::KeyRevoked { key: known.key.id, reason: reason() }),
+        26 => {
+            let (key, newest) = (key(first), snapshot.origin_keys().last());
+            let introduced_by = newest.map(|newest| newest.key.id);
+            let introduction = newest.map(|_| "untrusted comment: \n".to_owned());
+            let is_known = snapshot.origin_keys().iter().any(|known| known.key.id == key.id);
+            (!is_known).then_some(Event::OriginKeyAdded { key, introduced_by, introduction })
+        }
+        _ => nth(snapshot.origin_keys().iter(), first)
+            .map(|known| Event::OriginKeyRetired { key: known.key.id, reason: reason() }),
+    }
 }
 
 fn nth<T>(mut items: impl ExactSizeIterator<Item = T>, number: u8) -> Option<T> {

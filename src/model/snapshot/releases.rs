@@ -6,9 +6,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::model::{
-    Blake3Digest, Freeze, Hold, Pin, Product, Release, ReleaseId, Rollout, RolloutId, RolloutKind, Sha256Digest,
-    Version,
+    Blake3Digest, Freeze, Hold, Pin, Product, Refusal, Release, ReleaseId, Rollout, RolloutId, RolloutKind,
+    Sha256Digest, Version,
 };
+
+/// How many refused versions of a product are kept: the newest ones.
+const REFUSALS_MAX: usize = 100;
 
 /// A product, its releases in order of sequence, and the holds and pins that concern it.
 #[derive(Debug, Clone)]
@@ -33,6 +36,7 @@ pub struct ProductReleases {
     /// The places in `rollouts` of rollbacks.
     rollbacks: Vec<usize>,
     freezes: Vec<Arc<Freeze>>,
+    refusals: Vec<Refusal>,
     /// Sorted times at which something that a decision looks at changed or will change.
     changes: Vec<Timestamp>,
 }
@@ -55,6 +59,7 @@ impl ProductReleases {
             rollouts_by_sequence: Vec::new(),
             rollbacks: Vec::new(),
             freezes: Vec::new(),
+            refusals: Vec::new(),
             changes: Vec::new(),
         }
     }
@@ -107,6 +112,11 @@ impl ProductReleases {
         self.barriers.iter().map(|index| &self.releases[*index])
     }
 
+    /// The versions that the gates turned down and that were not published since, oldest first.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+
     /// The holds ever added for it, oldest first.
     pub fn holds(&self) -> &[Arc<Hold>] {
         &self.holds
@@ -151,9 +161,19 @@ impl ProductReleases {
         self.changes.get(later).copied()
     }
 
+    /// Keeps a refusal in place of an earlier one of the same version.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.refusals.retain(|known| known.version != refusal.version);
+        if self.refusals.len() == REFUSALS_MAX {
+            self.refusals.remove(0);
+        }
+        self.refusals.push(refusal);
+    }
+
     /// Adds a release; its sequence is the next one.
     pub(super) fn push(&mut self, release: Release) {
         let sequence = release.sequence;
+        self.refusals.retain(|known| known.version != *release.version());
         self.by_version.insert(release.version().clone(), sequence);
         self.by_id.insert(release.id, sequence);
         for artifact in &release.manifest.artifacts {

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::{AppliedPolicy, ProductReleases, Snapshot};
 use crate::model::{
-    Blake3Digest, DeviceHistory, DeviceId, Freeze, Hold, Pin, Product, ProductName, Release, Rollout, Share, SharePath,
-    TargetName, Token,
+    Blake3Digest, Denial, DeviceHistory, DeviceId, Enrolment, Freeze, Hold, OriginKey, Pin, Product, ProductName,
+    Refusal, Release, Rollout, Share, SharePath, TargetName, Token, TrustedKey,
 };
 
 /// A share and its paths.
@@ -40,6 +40,16 @@ pub struct SnapshotParts {
     pub shares: Vec<ShareParts>,
     /// Tokens in order of id.
     pub tokens: Vec<Token>,
+    /// Unused enrolments in order of id.
+    pub enrolments: Vec<Enrolment>,
+    /// The devices that are denied.
+    pub denials: Vec<Denial>,
+    /// Refused versions in order of time, with their product.
+    pub refusals: Vec<(ProductName, Vec<Refusal>)>,
+    /// Keys trusted to sign releases, in order of time.
+    pub trusted_keys: Vec<TrustedKey>,
+    /// The origin's keys, in order of time.
+    pub origin_keys: Vec<OriginKey>,
 }
 
 impl Snapshot {
@@ -70,6 +80,17 @@ impl Snapshot {
         for token in parts.tokens {
             snapshot.set_token(token);
         }
+        for enrolment in parts.enrolments {
+            snapshot.set_enrolment(enrolment);
+        }
+        for denial in parts.denials {
+            snapshot.set_denial(denial);
+        }
+        for (product, refusals) in parts.refusals {
+            let known = snapshot.product_mut(&product)?;
+            refusals.into_iter().for_each(|refusal| known.refuse(refusal));
+        }
+        snapshot.set_keys(parts.trusted_keys, parts.origin_keys);
         snapshot.policies = Arc::new(parts.policies);
         snapshot.devices = Arc::new(parts.devices.into_iter().collect());
         Ok(snapshot)

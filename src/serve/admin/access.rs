@@ -11,7 +11,7 @@ use http::{Extensions, HeaderMap, StatusCode};
 
 use super::AdminServices;
 use crate::control::Secret;
-use crate::model::{Actor, Role, TokenScope};
+use crate::model::{Actor, GroupName, ProductName, Reach, Role, TokenScope};
 use crate::serve::device::bearer;
 use crate::serve::peer::Peer;
 use crate::serve::problem::Problem;
@@ -49,6 +49,32 @@ pub struct Person {
     pub actor: Actor,
     /// What may be done.
     pub role: Role,
+    /// Over which products and groups.
+    pub reach: Reach,
+}
+
+impl Person {
+    /// Whoever makes a change to this product, if the role reaches it.
+    pub fn on_product(&self, product: &ProductName) -> Result<&Actor, Problem> {
+        let is_within = self.reach.has_product(product);
+        is_within.then_some(&self.actor).ok_or_else(|| beyond(format_args!("product {product}")))
+    }
+
+    /// Whoever makes a change to what this group sees, if the role reaches it.
+    pub fn on_group(&self, group: &GroupName) -> Result<&Actor, Problem> {
+        let is_within = self.reach.has_group(group);
+        is_within.then_some(&self.actor).ok_or_else(|| beyond(format_args!("group {group}")))
+    }
+
+    /// Whoever makes a change that concerns everything.
+    pub fn on_everything(&self) -> Result<&Actor, Problem> {
+        let is_everywhere = self.reach.is_everywhere();
+        is_everywhere.then_some(&self.actor).ok_or_else(|| beyond(format_args!("everything, which this concerns")))
+    }
+}
+
+fn beyond(what: std::fmt::Arguments<'_>) -> Problem {
+    Problem::with_detail(StatusCode::FORBIDDEN, format!("the role does not reach {what}"))
 }
 
 /// Lets a request through if the role of whoever sends it allows `action`.
@@ -89,7 +115,9 @@ fn by_token(services: &AdminServices, secret: &str) -> Option<Person> {
     let snapshot = services.catalog.snapshot();
     let token = snapshot.token_by_hash(&hash).filter(|token| token.is_valid_at(services.catalog.now()))?;
     match &token.scope {
-        TokenScope::Person { actor, role } => Some(Person { actor: actor.clone(), role: *role }),
+        TokenScope::Person { actor, role, reach } => {
+            Some(Person { actor: actor.clone(), role: *role, reach: reach.clone() })
+        }
         TokenScope::Device(_) => None,
     }
 }
@@ -98,7 +126,7 @@ fn by_peer(peer: &Peer) -> Option<Person> {
     let Peer::Unix { uid } = *peer else { return None };
     let is_trusted = uid == 0 || uid == rustix::process::geteuid().as_raw();
     let actor = format!("uid:{uid}").parse().ok()?;
-    is_trusted.then_some(Person { actor, role: Role::Admin })
+    is_trusted.then_some(Person { actor, role: Role::Admin, reach: Reach::default() })
 }
 
 impl FromRequestParts<Arc<AdminServices>> for Person {

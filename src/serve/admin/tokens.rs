@@ -82,7 +82,7 @@ pub(super) async fn create(
     Sent(request): Sent<TokenRequest>,
 ) -> Result<(StatusCode, Json<CreatedToken>), Problem> {
     let scope = match (request.actor, request.role, request.device) {
-        (Some(actor), Some(role), None) => TokenScope::Person { actor, role },
+        (Some(actor), Some(role), None) => TokenScope::Person { actor, role, reach: Default::default() },
         (None, None, Some(device)) => TokenScope::Device(device),
         _ => {
             let detail = "a token is for actor and role, or for a device";

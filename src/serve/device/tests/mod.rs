@@ -163,7 +163,8 @@ async fn identities() {
     let (mut world, ..) = standard();
     let revoked = world.device_token("canary-2");
     world.add(Event::TokenRevoked { token: revoked });
-    let person = TokenScope::Person { actor: "bo".parse().unwrap(), role: crate::model::Role::Admin };
+    let person =
+        TokenScope::Person { actor: "bo".parse().unwrap(), role: crate::model::Role::Admin, reach: Default::default() };
     let hash = crate::model::Blake3Digest::of(b"rf_person");
     world.add(Event::TokenCreated { scope: person, hash, expires_at: None });
     let server = world.serve();

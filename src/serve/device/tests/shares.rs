@@ -115,7 +115,7 @@ async fn a_bad_credential_is_404_even_where_the_address_would_do() {
     let mut world = shared();
     let revoked = world.device_token("canary-2");
     world.add(Event::TokenRevoked { token: revoked });
-    let person = TokenScope::Person { actor: "bo".parse().unwrap(), role: Role::Admin };
+    let person = TokenScope::Person { actor: "bo".parse().unwrap(), role: Role::Admin, reach: Default::default() };
     let hash = crate::model::Blake3Digest::of(b"rf_person");
     world.add(Event::TokenCreated { scope: person, hash, expires_at: None });
     let server = world.serve();

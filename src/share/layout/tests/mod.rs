@@ -39,6 +39,7 @@ fn release(product: &str, version: &str, artifacts: &[&str]) -> Release {
         approved: None,
         published_at: None,
         withdrawn: None,
+        inspection: None,
     }
 }
 
