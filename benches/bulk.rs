@@ -4,11 +4,10 @@
 
 mod support;
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Instant;
 
+use support::nginx::Nginx;
 use support::process::cpu_seconds;
 use support::server::{OPEN_POLICY, Server, init, scratch};
 use support::stats::Runs;
@@ -43,8 +42,8 @@ fn main() {
     files::write_random(&file, BYTES, 3);
     let path = server.publish("feed", "1", &file);
     let mut ours = side("ringfence", server.device, server.pid(), path);
-    let nginx = Nginx::start(dir.path());
-    let mut other = nginx.as_ref().map(|nginx| side("nginx", nginx.address, nginx.child.id(), "/body.bin".into()));
+    let nginx = Nginx::start(dir.path(), "");
+    let mut other = nginx.as_ref().map(|nginx| side("nginx", nginx.address, nginx.pid(), "/body.bin".into()));
     for is_ours in abba(repeats(5)) {
         if is_ours {
             ours.run();
@@ -98,49 +97,5 @@ impl Side {
         let (before, begun) = (cpu_seconds(self.pid), Instant::now());
         let bytes = load::run(self.address, CONNECTIONS, requests, count, status);
         (bytes, begun.elapsed().as_secs_f64(), cpu_seconds(self.pid) - before)
-    }
-}
-
-/// nginx over the same file, tuned as one would for it.
-struct Nginx {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Nginx {
-    fn start(dir: &Path) -> Option<Self> {
-        let program = ["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx"];
-        let program = program.into_iter().find(|path| Path::new(path).exists())?;
-        let address = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?;
-        let place = dir.display();
-        // The directory is for its owner only, whom root's workers would not be.
-        let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
-        let config = format!(
-            "{user} daemon off; worker_processes 2; pid {place}/nginx.pid; error_log {place}/nginx.log;\n\
-             events {{ worker_connections 1024; }}\n\
-             http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 10000000; open_file_cache max=100;\n\
-             client_body_temp_path {place}/t1; proxy_temp_path {place}/t2; fastcgi_temp_path {place}/t3;\n\
-             uwsgi_temp_path {place}/t4; scgi_temp_path {place}/t5;\n\
-             server {{ listen {address}; root {place}; }} }}\n"
-        );
-        let file = dir.join("nginx.conf");
-        std::fs::write(&file, config).unwrap();
-        let child = Command::new(program).arg("-c").arg(&file).arg("-p").arg(dir).stderr(Stdio::null()).spawn().ok()?;
-        let until = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(address).is_err() {
-            assert!(Instant::now() < until, "nginx does not listen");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Some(Self { child, address })
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // The master ends its workers on SIGTERM; a kill would leave them behind.
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
-        let _ = self.child.wait();
     }
 }

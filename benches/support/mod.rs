@@ -4,6 +4,7 @@
 
 pub mod files;
 pub mod load;
+pub mod nginx;
 pub mod process;
 pub mod server;
 pub mod stats;
