@@ -41,7 +41,7 @@ fn bad_host<B>(request: &Request<B>) -> Option<&'static str> {
         return Some("the header Host stands there twice");
     }
     let is_valid =
-        host.is_empty() || Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains('@'));
+        host.is_empty() || Authority::try_from(host.as_bytes()).is_ok_and(|host| !host.as_str().contains(['@', ',']));
     if !is_valid {
         return Some("the header Host is not the name of a host");
     }
