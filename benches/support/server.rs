@@ -29,7 +29,10 @@ pub struct Server {
 /// Runs `ringfence init` in `root`, then puts free ports and this policy in.
 pub fn init(root: &Path, policy: &str) {
     assert!(ringfence().arg("init").arg(root).stdout(Stdio::null()).status().unwrap().success());
-    let config = "data = \"data\"\n[device]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n";
+    // A bench asks as one device what a fleet would: the caps on requests count, but are never reached.
+    let config = "data = \"data\"\n[device]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+        [limits]\nrequests_per_second_per_address = 1000000000\nrequests_per_second_per_device = 1000000000\n\
+        requests_burst_per_device = 1000000000\nrequests_per_device_max = 1000000\n";
     fs::write(root.join("ringfence.toml"), config).unwrap();
     fs::write(root.join("policy.toml"), policy).unwrap();
 }

@@ -15,7 +15,7 @@ use super::keeper::Keeper;
 use crate::config::{LogFormat, LogSettings, Settings};
 use crate::serve::admin::{About, AdminApi, AdminServices};
 use crate::serve::device::{DeviceApi, DeviceMetrics, DeviceOptions};
-use crate::serve::{ConnectionMetrics, Limits, PaceLimit};
+use crate::serve::{ConnectionMetrics, Limits, PaceLimit, QuotaOptions};
 use crate::sys::random::random_bytes;
 use crate::telemetry::{self, LogOptions, Metrics};
 
@@ -44,7 +44,23 @@ pub(super) fn device_limits(settings: &Settings) -> Limits {
         connections_max: limits.connections_max,
         connections_per_address_max: limits.connections_per_address_max,
         drain_timeout: limits.drain_timeout,
+        header_max_bytes: limits.header_max_bytes,
+        header_max_fields: limits.header_max_fields,
+        h2_streams_max: limits.h2_streams_max,
+        h2_reset_streams_max: limits.h2_reset_streams_max,
         ..Limits::default()
+    }
+}
+
+fn quota(settings: &Settings) -> QuotaOptions {
+    let limits = &settings.limits;
+    QuotaOptions {
+        requests_per_second_per_address: limits.requests_per_second_per_address,
+        requests_per_second_per_device: limits.requests_per_second_per_device,
+        requests_burst_per_device: limits.requests_burst_per_device,
+        requests_per_device_max: limits.requests_per_device_max,
+        reports_per_minute_per_device: limits.reports_per_minute_per_device,
+        ..QuotaOptions::default()
     }
 }
 
@@ -91,6 +107,8 @@ pub(super) fn handlers(
         longest_transfer: settings.shares.longest_transfer,
         straggler_grace: SignedDuration::try_from(settings.shares.straggler_grace).unwrap_or(SignedDuration::MAX),
         boundary_salt: u64::from_le_bytes(salt),
+        refusal_time: settings.limits.refusal_time,
+        quota: quota(settings),
         ..DeviceOptions::default()
     };
     let services = AdminServices {

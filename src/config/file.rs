@@ -216,6 +216,28 @@ table! {
         upload_idle_timeout: Length = hours(24),
         /// How many artifacts a release may have.
         artifacts_max: u32 = 1000,
+        /// How long after its request a 404 of the device listener is given: what is withheld and what is not there
+        /// answer in the same time.
+        refusal_time: Length = Length(std::time::Duration::from_millis(5)),
+        /// Requests of one address in a second, and twice as many at once; addresses in `device.header_trusted_from`
+        /// are not counted.
+        requests_per_second_per_address: u32 = 1000,
+        /// Requests of one device in a second.
+        requests_per_second_per_device: u32 = 50,
+        /// Requests of one device at once, after it was quiet for a while.
+        requests_burst_per_device: u32 = 500,
+        /// Requests of one device that run at the same time; a download runs until its last byte.
+        requests_per_device_max: u32 = 64,
+        /// Reports of one device in a minute.
+        reports_per_minute_per_device: u32 = 600,
+        /// The longest request head of the device listener, from 8 KiB to 1 MiB.
+        header_max_bytes: ByteSize = ByteSize(16 * KIB),
+        /// How many header fields a request may have, at most 1000.
+        header_max_fields: u32 = 64,
+        /// How many streams of one HTTP/2 connection may be open, at most 10,000.
+        h2_streams_max: u32 = 100,
+        /// How many streams of one HTTP/2 connection may be reset before they are answered; at most 10,000.
+        h2_reset_streams_max: u32 = 20,
     }
 }
 

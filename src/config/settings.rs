@@ -155,6 +155,26 @@ pub struct LimitSettings {
     pub upload_idle_timeout: Duration,
     /// Artifacts of one release.
     pub artifacts_max: usize,
+    /// How long after its request a 404 of the device listener is given; at most 1 s.
+    pub refusal_time: Duration,
+    /// Requests of one address in a second.
+    pub requests_per_second_per_address: u32,
+    /// Requests of one device in a second.
+    pub requests_per_second_per_device: u32,
+    /// Requests of one device at once.
+    pub requests_burst_per_device: u32,
+    /// Running requests of one device.
+    pub requests_per_device_max: u32,
+    /// Reports of one device in a minute.
+    pub reports_per_minute_per_device: u32,
+    /// The longest request head of the device listener, in bytes; 8 KiB to 1 MiB.
+    pub header_max_bytes: u32,
+    /// Header fields of one request, at most 1000.
+    pub header_max_fields: usize,
+    /// Open streams of one HTTP/2 connection.
+    pub h2_streams_max: u32,
+    /// Streams of one HTTP/2 connection that were reset before they were answered.
+    pub h2_reset_streams_max: usize,
 }
 
 /// How targets are kept.

@@ -17,6 +17,8 @@ use super::values::{ByteSize, Length};
 const INLINE_LIMIT: ByteSize = ByteSize(128 << 10);
 /// A segment must hold the largest event with room to spare.
 const SEGMENT_LEAST: ByteSize = ByteSize(1 << 20);
+const HEADER_LEAST: ByteSize = ByteSize(8 << 10);
+const HEADER_MOST: ByteSize = ByteSize(1 << 20);
 const INDEX_CACHE_LEAST: ByteSize = ByteSize(1 << 20);
 /// The longest path the kernel takes for a unix socket, without its end marker.
 const SOCKET_PATH_MAX_BYTES: usize = 107;
@@ -156,6 +158,25 @@ fn limit_settings(table: LimitsTable) -> Result<LimitSettings, Finding> {
         uploads_open_max: count("limits.uploads_open_max", table.uploads_open_max)?,
         upload_idle_timeout: length("limits.upload_idle_timeout", table.upload_idle_timeout)?,
         artifacts_max: count("limits.artifacts_max", table.artifacts_max)?,
+        refusal_time: refusal_time(table.refusal_time)?,
+        requests_per_second_per_address: some(
+            "limits.requests_per_second_per_address",
+            table.requests_per_second_per_address,
+        )?,
+        requests_per_second_per_device: some(
+            "limits.requests_per_second_per_device",
+            table.requests_per_second_per_device,
+        )?,
+        requests_burst_per_device: some("limits.requests_burst_per_device", table.requests_burst_per_device)?,
+        requests_per_device_max: some("limits.requests_per_device_max", table.requests_per_device_max)?,
+        reports_per_minute_per_device: some(
+            "limits.reports_per_minute_per_device",
+            table.reports_per_minute_per_device,
+        )?,
+        header_max_bytes: header_bytes(table.header_max_bytes)?,
+        header_max_fields: at_most("limits.header_max_fields", table.header_max_fields, 1000)? as usize,
+        h2_streams_max: at_most("limits.h2_streams_max", table.h2_streams_max, 10_000)?,
+        h2_reset_streams_max: at_most("limits.h2_reset_streams_max", table.h2_reset_streams_max, 10_000)? as usize,
     };
     if settings.connections_per_address_max > settings.connections_max {
         let message = format!(
@@ -165,6 +186,38 @@ fn limit_settings(table: LimitsTable) -> Result<LimitSettings, Finding> {
         return Err(Finding { key: "limits.connections_per_address_max".into(), message });
     }
     Ok(settings)
+}
+
+/// The HTTP/1.1 parser takes no less than 8 KiB, and each connection may hold this much.
+fn header_bytes(value: ByteSize) -> Result<u32, Finding> {
+    let key = "limits.header_max_bytes";
+    if value > HEADER_MOST {
+        return Err(Finding {
+            key: key.into(),
+            message: format!("{key} is {value}: it must be at most {HEADER_MOST}"),
+        });
+    }
+    at_least(key, value, HEADER_LEAST).map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX))
+}
+
+/// Longer than a second, and every device whose product is withheld would seem to hang.
+fn refusal_time(value: Length) -> Result<std::time::Duration, Finding> {
+    let key = "limits.refusal_time";
+    if value > Length(std::time::Duration::from_secs(1)) {
+        return Err(Finding { key: key.into(), message: format!("{key} is {value}: it must be at most 1s") });
+    }
+    length(key, value)
+}
+
+fn some(key: &'static str, value: u32) -> Result<u32, Finding> {
+    if value == 0 { Err(zero(key)) } else { Ok(value) }
+}
+
+fn at_most(key: &'static str, value: u32, most: u32) -> Result<u32, Finding> {
+    if value > most {
+        return Err(Finding { key: key.into(), message: format!("{key} is {value}: it must be at most {most}") });
+    }
+    some(key, value)
 }
 
 fn zero(key: &'static str) -> Finding {

@@ -53,7 +53,7 @@ impl Admission {
 }
 
 /// What counts as one address: an IPv6 host may use a whole /64.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(address) => {

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Verdict, Watch};
 use super::bodies::{AnswerBody, RequestBody};
+use super::framing;
 use super::limits::Limits;
 use super::metrics::{DropReason, ListenerMetrics, ListenerName};
 use super::pace::Pace;
@@ -29,7 +30,11 @@ use super::stream::{WatchedStream, linger};
 /// Answers requests. Whatever goes wrong is an answer, too: there is no error.
 pub trait Handler: Clone + Send + Sync + 'static {
     /// The body of its answers. An error of it closes the connection in the midst of the answer.
-    type Body: Body<Data: Buf + Send, Error: Into<Box<dyn StdError + Send + Sync>>> + Send + Unpin + 'static;
+    type Body: Body<Data: Buf + Send, Error: Into<Box<dyn StdError + Send + Sync>>>
+        + From<Bytes>
+        + Send
+        + Unpin
+        + 'static;
 
     /// Answers one request. The [`Peer`] is in the request's extensions.
     fn handle(&self, request: Request<RequestBody>) -> impl Future<Output = Response<Self::Body>> + Send;
@@ -123,7 +128,10 @@ where
             request.extensions_mut().insert(peer);
             let handler = handler.clone();
             async move {
-                let answer = handler.handle(request).await;
+                let answer = match framing::refusal(&request) {
+                    Some(problem) => problem.into_response(),
+                    None => handler.handle(request).await,
+                };
                 Ok::<_, Infallible>(answer.map(|body| AnswerBody::new(body, handling.begin_answer())))
             }
         })

@@ -191,8 +191,12 @@ impl Accept for TcpListener {
 
     fn prepare(socket: &TcpStream, limits: &Limits) -> io::Result<()> {
         socket.set_nodelay(true)?;
+        let socket = socket2::SockRef::from(socket);
+        // A peer that takes nothing at all, or is gone, is seen by the kernel first: what it holds of an answer hides
+        // from us for how long it has not moved.
+        socket.set_tcp_user_timeout(Some(limits.pace.window))?;
         // Bounds what a slow reader pins in the kernel.
-        socket2::SockRef::from(socket).set_tcp_notsent_lowat(limits.unsent_max_bytes)
+        socket.set_tcp_notsent_lowat(limits.unsent_max_bytes)
     }
 }
 

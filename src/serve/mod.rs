@@ -11,6 +11,7 @@ mod bodies;
 mod certificate;
 mod connection;
 pub mod device;
+mod framing;
 pub mod http;
 mod limits;
 mod listen;
@@ -19,6 +20,7 @@ mod not_found;
 mod pace;
 mod peer;
 mod problem;
+mod quota;
 mod stream;
 
 pub use bodies::{RequestBody, RequestBodyError};
@@ -30,6 +32,7 @@ pub use metrics::{ConnectionMetrics, ListenerName};
 pub use not_found::not_found;
 pub use peer::Peer;
 pub use problem::{Problem, ProblemDocument};
+pub use quota::QuotaOptions;
 
 #[cfg(test)]
 mod tests;

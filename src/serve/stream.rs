@@ -49,6 +49,14 @@ impl<S: Unpin> WatchedStream<S> {
         self.socket.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
+    fn failed(&mut self, error: &io::Error) {
+        self.over = true;
+        // The kernel's own limit (TCP_USER_TIMEOUT): the peer took nothing for a whole window.
+        if error.kind() == io::ErrorKind::TimedOut {
+            self.activity.note_slow_reader();
+        }
+    }
+
     fn watch_write(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match outcome {
             Poll::Ready(Ok(bytes)) => {
@@ -58,7 +66,7 @@ impl<S: Unpin> WatchedStream<S> {
                 Poll::Ready(Ok(bytes))
             }
             Poll::Ready(Err(error)) => {
-                self.over = true;
+                self.failed(&error);
                 Poll::Ready(Err(error))
             }
             Poll::Pending if self.writing.poll_waiting(cx).is_ready() => {
@@ -81,7 +89,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
         match &outcome {
             Poll::Ready(Ok(())) if buffer.filled().len() > before => this.activity.read(),
             Poll::Ready(Ok(())) => this.over |= room > 0,
-            Poll::Ready(Err(_)) => this.over = true,
+            Poll::Ready(Err(error)) => this.failed(error),
             Poll::Pending => {}
         }
         outcome

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod abuse;
 mod bad_input;
 mod faults;
 mod lifecycle;
@@ -16,4 +17,5 @@ mod shares_http;
 mod shares_stage;
 mod staging;
 mod uniform;
+mod uniform_time;
 mod wire;

@@ -22,6 +22,7 @@ impl<B: Backend> Inner<B> {
         let trusted = &self.options.header_trusted_from;
         let device = identify(&self.backend, trusted, &snapshot, request.headers(), address, now)
             .map_err(|_| Refusal::NotFound)?;
+        self.admit(request, device.as_ref())?;
         let name = name.ok_or(Refusal::NotFound)?;
         let who = Requester { device: device.as_ref(), address, platform: None, current: None };
         let artifact = self.find_for(&snapshot, &who, name, now).ok_or(Refusal::NotFound)?;

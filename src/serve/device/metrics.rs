@@ -10,6 +10,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::route::RouteKind;
+use crate::serve::ListenerName;
+use crate::serve::quota::OverQuota;
 use crate::telemetry::room;
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -27,11 +29,19 @@ struct Timed {
     route: &'static str,
 }
 
-/// Answers by route and status class, and the time to each answer's head by route.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    listener: ListenerName,
+    reason: &'static str,
+}
+
+/// Answers by route and status class, and the time to each answer's head by route, and the requests that
+/// were too many.
 #[derive(Debug, Clone)]
 pub struct DeviceMetrics {
     answers: [[Counter; CLASSES.len()]; RouteKind::ALL.len()],
     seconds: [Histogram; RouteKind::ALL.len()],
+    refused: [Counter; OverQuota::ALL.len()],
 }
 
 impl DeviceMetrics {
@@ -39,15 +49,23 @@ impl DeviceMetrics {
     pub fn register(registry: &mut Registry) -> Self {
         let answers = Family::<Answered, Counter>::default();
         let seconds = Family::<Timed, Histogram>::new_with_constructor(|| Histogram::new(BUCKETS_S));
+        let refused = Family::<Refused, Counter>::default();
         let room = room(registry, "serve");
         room.register("device_answers", "Answers on the device listener", answers.clone());
         room.register_with_unit("device_answer", "Time to the head of an answer", Unit::Seconds, seconds.clone());
+        room.register("refused", "Requests refused at a cap", refused.clone());
+        let listener = ListenerName::Device;
         Self {
             answers: RouteKind::ALL.map(|kind| {
                 CLASSES.map(|status| answers.get_or_create_owned(&Answered { route: kind.pattern(), status }))
             }),
             seconds: RouteKind::ALL.map(|kind| seconds.get_or_create_owned(&Timed { route: kind.pattern() })),
+            refused: OverQuota::ALL.map(|cap| refused.get_or_create_owned(&Refused { listener, reason: cap.as_str() })),
         }
+    }
+
+    pub(super) fn refused(&self, cap: OverQuota) {
+        self.refused[cap as usize].inc();
     }
 
     pub(super) fn answered(&self, kind: RouteKind, status: StatusCode, took: Duration) {

@@ -17,6 +17,7 @@ mod route;
 mod share;
 #[cfg(test)]
 mod tests;
+mod visit;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -32,14 +33,17 @@ use super::connection::Handler;
 use super::http::BytesBody;
 use super::not_found::not_found;
 use super::problem::Problem;
+use super::quota::{Quota, QuotaOptions};
 use crate::model::{Blake3Digest, DeviceId, Release, Report, ReportError, RingName, Snapshot};
 use group_cache::GroupCache;
 pub(in crate::serve) use identity::bearer;
 use identity::identify;
 pub use metrics::DeviceMetrics;
+use offer::peer_address;
 use offer_text::OfferTexts;
 use route::Route;
 use share::Stragglers;
+use visit::{Visit, VisitBody};
 
 /// What the device listener needs of the rooms below.
 pub trait Backend: Send + Sync + 'static {
@@ -96,6 +100,10 @@ pub struct DeviceOptions {
     pub next_check: (Duration, Duration),
     /// Random, drawn once a process: keeps multipart boundaries from being foreseen.
     pub boundary_salt: u64,
+    /// How long after its request a 404 is given, so that its time tells no more than its bytes.
+    pub refusal_time: Duration,
+    /// The caps on requests. Addresses in `header_trusted_from` have none, the devices behind them have theirs.
+    pub quota: QuotaOptions,
 }
 
 impl Default for DeviceOptions {
@@ -107,6 +115,8 @@ impl Default for DeviceOptions {
             straggler_grace: SignedDuration::from_secs(15),
             next_check: (Duration::from_secs(30), Duration::from_secs(4 * 3600)),
             boundary_salt: 0,
+            refusal_time: Duration::from_millis(5),
+            quota: QuotaOptions::default(),
         }
     }
 }
@@ -121,6 +131,7 @@ struct Inner<B> {
     groups: GroupCache,
     texts: OfferTexts,
     stragglers: Stragglers,
+    quota: Quota,
 }
 
 impl<B> Clone for DeviceApi<B> {
@@ -136,24 +147,35 @@ impl<B: Backend> DeviceApi<B> {
         // Who read something longer ago than a download takes is not in the midst of reading.
         let reach = SignedDuration::try_from(options.longest_transfer).unwrap_or(SignedDuration::MAX);
         let stragglers = Stragglers::new(options.straggler_grace, reach);
-        Self(Arc::new(Inner { backend, options, metrics, groups, texts, stragglers }))
+        let quota = Quota::new(&options.quota);
+        Self(Arc::new(Inner { backend, options, metrics, groups, texts, stragglers, quota }))
     }
 }
 
 impl<B: Backend> Handler for DeviceApi<B> {
-    type Body = BytesBody;
+    type Body = VisitBody;
 
-    async fn handle(&self, request: Request<RequestBody>) -> Response<BytesBody> {
+    async fn handle(&self, mut request: Request<RequestBody>) -> Response<VisitBody> {
         let begun = Instant::now();
         let route = Route::of(request.uri().path());
         let kind = route.kind();
-        let response = match self.0.answer(&route, request).await {
+        let visit = Visit::default();
+        request.extensions_mut().insert(visit.clone());
+        let answer = match self.0.admit_address(&request) {
+            Ok(()) => self.0.answer(&route, request).await,
+            Err(problem) => Err(problem.into()),
+        };
+        let response = match answer {
             Ok(response) => response,
-            Err(Refusal::NotFound) => not_found(),
+            Err(Refusal::NotFound) => {
+                // Looking for what is withheld takes longer than for what is not there: neither is to be seen.
+                tokio::time::sleep_until((begun + self.0.options.refusal_time).into()).await;
+                not_found()
+            }
             Err(Refusal::Problem(problem)) => problem.into_response(),
         };
         self.0.metrics.answered(kind, response.status(), begun.elapsed());
-        response
+        response.map(|body| VisitBody::new(body, visit))
     }
 }
 

@@ -24,6 +24,7 @@ impl<B: Backend> Inner<B> {
         let trusted = &self.options.header_trusted_from;
         let device = identify(&self.backend, trusted, &snapshot, request.headers(), address, now)
             .map_err(|_| Problem::unauthorized("the device's credential is not valid"))?;
+        self.admit(request, device.as_ref())?;
         let query = parse_query(request.uri().query().unwrap_or_default())?;
         let product: ProductName = product.and_then(|text| text.parse().ok()).ok_or(Refusal::NotFound)?;
         let who = Requester { device: device.as_ref(), address, platform: query.platform, current: query.current };

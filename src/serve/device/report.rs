@@ -43,10 +43,12 @@ impl<B: Backend> Inner<B> {
         let device = identify(&self.backend, trusted, &snapshot, request.headers(), peer_address(&request), now)
             .map_err(|_| Problem::unauthorized("the device's credential is not valid"))?
             .ok_or_else(|| Problem::unauthorized("a report needs the device's credential"))?;
+        self.admit(&request, Some(&device))?;
         // A snapshot is not to be held while a slow body comes in.
         drop(snapshot);
         let body = read(request).await?;
         let reports = parse(&body, &device, now)?;
+        self.admit_reports(&device, reports.len())?;
         let recorded = self.backend.record_reports(reports).await.map_err(refused)?;
         let text = format!(r#"{{"recorded":{},"repeated":{}}}"#, recorded.recorded, recorded.repeated);
         let mut response = Response::new(());

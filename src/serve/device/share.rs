@@ -39,6 +39,7 @@ impl<B: Backend> Inner<B> {
         let trusted = &self.options.header_trusted_from;
         let device = identify_reader(&self.backend, trusted, &snapshot, request.headers(), address, now)
             .map_err(|_| Refusal::NotFound)?;
+        self.admit(request, device.as_ref())?;
         let asked = asked.ok_or(Refusal::NotFound)?;
         let applied = snapshot.policy_at(now).and_then(|applied| applied.policy().ok());
         let policy = applied.ok_or(Refusal::NotFound)?.as_ref();

@@ -3,6 +3,7 @@
 
 pub(crate) mod bodies;
 pub(crate) mod http;
+pub(crate) mod kept;
 pub(crate) mod publishing;
 pub(crate) mod relay;
 pub(crate) mod run;
@@ -12,6 +13,7 @@ pub(crate) mod tools;
 
 pub(crate) use bodies::{random_bytes, sha256_hex};
 pub(crate) use http::{Answer, request};
+pub(crate) use kept::Kept;
 pub(crate) use publishing::Admin;
 pub(crate) use relay::Relay;
 pub(crate) use run::Run;

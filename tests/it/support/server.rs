@@ -15,6 +15,11 @@ use super::run::Run;
 /// How long a server may take to answer after it was started, or to end after it was asked to.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Limits that no test reaches by being quick.
+pub(crate) const GENEROUS: &str = "[limits]\nrequests_per_second_per_address = 1000000\n\
+    requests_per_second_per_device = 1000000\nrequests_burst_per_device = 1000000\n\
+    requests_per_device_max = 10000\nreports_per_minute_per_device = 1000000\n";
+
 /// Two rings, three groups, both classes published without approval: what most tests need.
 pub(crate) const POLICY: &str = r#"
 [[ring]]
@@ -92,10 +97,11 @@ impl Setup {
 
     /// Writes the files that the server reads.
     pub(crate) fn write_files(&self) {
-        let config = format!(
-            "data = \"data\"\n[device]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n{}",
-            self.tables
-        );
+        // A test asks more often as one device than a device would; those of the caps set their own.
+        let limits = if self.tables.contains("[limits]") { "" } else { GENEROUS };
+        // A test that wants a table for the listener of its own writes the address, too.
+        let device = if self.tables.contains("[device]") { "" } else { "[device]\nlisten = \"127.0.0.1:0\"\n" };
+        let config = format!("data = \"data\"\n{device}[admin]\nlisten = \"127.0.0.1:0\"\n{limits}{}", self.tables);
         fs::write(self.root.join("ringfence.toml"), config).unwrap();
         fs::write(self.root.join("policy.toml"), &self.policy).unwrap();
     }

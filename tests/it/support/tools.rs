@@ -9,6 +9,13 @@ pub(crate) fn have(command: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(command).is_file())
 }
 
+/// The Python of `scripts/venv`, if that was made and has this module.
+pub(crate) fn python(module: &str) -> Option<std::path::PathBuf> {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python");
+    let found = std::process::Command::new(&python).args(["-c", &format!("import {module}")]).output();
+    found.is_ok_and(|output| output.status.success()).then_some(python)
+}
+
 /// Says loudly that a test is skipped; `./tests/run` prints the names again at its end.
 pub(crate) fn skip(test: &str, why: &str) {
     eprintln!("SKIPPED {test}: {why}");
