@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::service::SocketsError;
 use crate::catalog::CatalogError;
 use crate::control::ControlError;
 use crate::journal::JournalError;
@@ -66,6 +67,9 @@ pub enum AppError {
     /// The async runtime cannot be started.
     #[error("the server cannot start its threads: {0}")]
     Runtime(io::Error),
+    /// The service manager hands over the wrong sockets.
+    #[error(transparent)]
+    Sockets(#[from] SocketsError),
     /// Something could not be made durable; the process ends so that nothing false is acknowledged.
     #[error("the server stops: {0}")]
     Fatal(String),

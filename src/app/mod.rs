@@ -20,6 +20,7 @@ mod keeper;
 mod offline;
 mod rollout_figures;
 mod run;
+mod service;
 mod share_alerts;
 #[cfg(test)]
 mod share_alerts_tests;
@@ -32,3 +33,4 @@ pub use self::core::Core;
 pub use error::AppError;
 pub use offline::{JournalTask, StoreTask, journal_offline, store_offline};
 pub use run::{Bound, serve};
+pub use service::SocketsError;

@@ -19,6 +19,7 @@ use super::bootstrap::bootstrap;
 use super::core::Core;
 use super::error::AppError;
 use super::keeper::Keeper;
+use super::service::{HandedSockets, Probe, handed_sockets, pet_watchdog};
 use super::wiring::{Handlers, admin_limits, device_limits, handlers, log_filter, log_options};
 use super::{stager, ticker};
 use crate::config::{LogSettings, Settings};
@@ -46,6 +47,7 @@ pub fn serve(
     settings: &Settings,
     reload: impl Fn() -> Result<LogSettings, String> + Send + 'static,
 ) -> Result<(), AppError> {
+    let sockets = handed_sockets(settings)?;
     let log = install_log(&log_options(&settings.log))?;
     let open_files_max = open_files::raise_limit();
     tracing::debug!(open_files_max, "files that may be open");
@@ -54,7 +56,7 @@ pub fn serve(
     let ended = runtime.block_on(async {
         let stop = stop_signal()?;
         reload_on_hangup(log, reload)?;
-        run(Arc::new(core), settings, stop, |bound| {
+        run(Arc::new(core), settings, sockets, stop, |bound| {
             tracing::info!(device = %bound.device, admin = %bound.admin, socket = %bound.socket.display(), "serving");
             std::future::ready(())
         })
@@ -110,15 +112,16 @@ fn reload_on_hangup(
     Ok(())
 }
 
-/// Serves an open data directory until `stop`, then drains. `ready` runs once every listener is bound.
+/// Serves an open data directory until `stop`, then drains. Binds what is not handed over. `ready` runs once every listener is bound.
 pub(super) async fn run<F: Future<Output = ()>>(
     core: Arc<Core>,
     settings: &Settings,
+    sockets: Option<HandedSockets>,
     stop: CancellationToken,
     ready: impl FnOnce(Bound) -> F,
 ) -> Result<(), AppError> {
     bootstrap(&core, settings).await?;
-    let listeners = Listeners::bind(settings).await?;
+    let listeners = Listeners::bind(settings, sockets).await?;
     let keeper = Arc::new(Keeper::new(&core, settings.store.scrub_bytes_per_second));
     let stale_groups = Arc::new(AtomicUsize::new(0));
     let handlers = handlers(&core, settings, keeper.clone(), listeners.named(), stale_groups.clone())?;
@@ -128,6 +131,7 @@ pub(super) async fn run<F: Future<Output = ()>>(
 
     let tasks = TaskTracker::new();
     let bound = listeners.bound.clone();
+    tasks.spawn(pet_watchdog(Probe::new(&core, &handlers, bound.socket.clone()), stop.clone()));
     listeners.serve(handlers, settings, &tasks, &stop);
     tasks.spawn(background::expire_uploads(core.clone(), stop.clone()));
     tasks.spawn(background::expire_reports(core.clone(), stop.clone()));
@@ -202,11 +206,25 @@ struct Listeners {
 }
 
 impl Listeners {
-    async fn bind(settings: &Settings) -> Result<Self, AppError> {
-        let device = Listener::bind_tcp(settings.device.listen)?;
-        let admin = Listener::bind_tcp(settings.admin.listen)?;
-        let socket_path = settings.admin.socket.clone();
-        let socket = Listener::bind_unix(&socket_path, durable::remove_file).await?;
+    async fn bind(settings: &Settings, handed: Option<HandedSockets>) -> Result<Self, AppError> {
+        let (device, admin, handed_socket) = match handed {
+            Some(HandedSockets { device, admin, socket }) => {
+                (Listener::handed_tcp(device), Listener::handed_tcp(admin), socket)
+            }
+            None => (Listener::bind_tcp(settings.device.listen), Listener::bind_tcp(settings.admin.listen), None),
+        };
+        let (device, admin) = (device?, admin?);
+        let (socket, socket_path) = match handed_socket {
+            Some((socket, path)) => (Listener::handed_unix(socket, &path)?, path),
+            None => {
+                let path = settings.admin.socket.clone();
+                (Listener::bind_unix(&path, durable::remove_file).await?, path)
+            }
+        };
+        if socket_path != settings.admin.socket {
+            tracing::warn!(socket = %socket_path.display(), expected = %settings.admin.socket.display(),
+                "the service manager's admin socket is not the configuration's: the command line will not find it");
+        }
         let bound = Bound {
             pid: std::process::id(),
             device: device.local_address().unwrap_or(settings.device.listen),

@@ -112,6 +112,22 @@ impl Listener {
         Ok(Self::Unix(listener))
     }
 
+    /// A TCP socket that the service manager listens on.
+    pub fn handed_tcp(listener: std::net::TcpListener) -> Result<Self, BindError> {
+        let address = listener.local_addr().unwrap_or(SocketAddr::from(([0; 4], 0)));
+        let failed = |source| BindError::Tcp { address, source };
+        listener.set_nonblocking(true).map_err(failed)?;
+        TcpListener::from_std(listener).map(Self::Tcp).map_err(failed)
+    }
+
+    /// A unix socket that the service manager listens on. Whose connections are let in is its socket unit's part, and
+    /// the check of the peer's uid.
+    pub fn handed_unix(listener: std::os::unix::net::UnixListener, path: &Path) -> Result<Self, BindError> {
+        let failed = |source| BindError::Unix { path: path.to_owned(), source };
+        listener.set_nonblocking(true).map_err(failed)?;
+        UnixListener::from_std(listener).map(Self::Unix).map_err(failed)
+    }
+
     /// The TCP address it is bound to, with the port the kernel chose.
     pub fn local_address(&self) -> Option<SocketAddr> {
         match self {

@@ -19,6 +19,7 @@ mod metrics;
 mod not_found;
 mod pace;
 mod peer;
+mod probe;
 mod problem;
 mod quota;
 mod stream;
@@ -31,6 +32,7 @@ pub use listen::{BindError, Drained, Listener, ServeOptions, serve};
 pub use metrics::{ConnectionMetrics, ListenerName};
 pub use not_found::not_found;
 pub use peer::Peer;
+pub use probe::{health_of, health_of_socket};
 pub use problem::{Problem, ProblemDocument};
 pub use quota::QuotaOptions;
 

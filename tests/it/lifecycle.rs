@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use crate::support::http::raw;
 use crate::support::server::ringfence;
-use crate::support::tools::need;
 use crate::support::{Run, Setup, TestServer};
 
 #[test]
@@ -116,21 +115,6 @@ fn the_socket_needs_no_token_and_the_listener_does() {
 fn a_server_that_is_not_there_is_exit_code_4() {
     Run::of(ringfence().args(["status", "--server", "http://127.0.0.1:9"]).env("RINGFENCE_TOKEN", "rf_x")).exits(4);
     Run::of(ringfence().args(["no-such-command"])).exits(2);
-}
-
-#[test]
-fn the_service_unit_is_right() {
-    need!("lifecycle::the_service_unit_is_right", "systemd-analyze");
-    let dir = tempfile::tempdir().unwrap();
-    let unit = std::fs::read_to_string("systemd/ringfence.service").unwrap();
-    let unit = unit.replace("/usr/bin/ringfence", env!("CARGO_BIN_EXE_ringfence"));
-    let path = dir.path().join("ringfence.service");
-    std::fs::write(&path, unit).unwrap();
-    let verified = Run::of(std::process::Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path)).ok();
-    assert_eq!(verified.stderr.trim(), "");
-    let mut security = std::process::Command::new("systemd-analyze");
-    // Exposure in tenths: 1.5 at most.
-    Run::of(security.args(["security", "--offline=true", "--threshold=15", "--no-pager"]).arg(&path)).ok();
 }
 
 #[test]
