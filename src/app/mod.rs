@@ -26,9 +26,11 @@ mod share_alerts_tests;
 mod share_figures;
 pub mod stager;
 mod ticker;
+mod tls;
 mod wiring;
 
 pub use self::core::Core;
 pub use error::AppError;
 pub use offline::{JournalTask, StoreTask, journal_offline, store_offline};
 pub use run::{Bound, serve};
+pub use tls::check_tls;

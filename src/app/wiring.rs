@@ -15,7 +15,7 @@ use super::keeper::Keeper;
 use crate::config::{LogFormat, LogSettings, Settings};
 use crate::serve::admin::{About, AdminApi, AdminServices};
 use crate::serve::device::{DeviceApi, DeviceMetrics, DeviceOptions};
-use crate::serve::{ConnectionMetrics, Limits, PaceLimit};
+use crate::serve::{ConnectionMetrics, Limits, PaceLimit, TlsMetrics};
 use crate::sys::random::random_bytes;
 use crate::telemetry::{self, LogOptions, Metrics};
 
@@ -44,6 +44,8 @@ pub(super) fn device_limits(settings: &Settings) -> Limits {
         connections_max: limits.connections_max,
         connections_per_address_max: limits.connections_per_address_max,
         drain_timeout: limits.drain_timeout,
+        handshake_timeout: limits.handshake_timeout,
+        handshakes_max: limits.handshakes_max,
         ..Limits::default()
     }
 }
@@ -63,6 +65,7 @@ pub(super) struct Handlers {
     pub(super) device: DeviceApi<DeviceBackend>,
     pub(super) admin: AdminApi,
     pub(super) connections: ConnectionMetrics,
+    pub(super) tls: TlsMetrics,
 }
 
 pub(super) fn handlers(
@@ -74,6 +77,7 @@ pub(super) fn handlers(
 ) -> Result<Handlers, AppError> {
     let mut registry = Registry::default();
     let connections = ConnectionMetrics::register(&mut registry);
+    let tls = TlsMetrics::register(&mut registry);
     let device_metrics = DeviceMetrics::register(&mut registry);
     let (catalog, publisher) = (core.catalog.clone(), core.publisher.clone());
     registry.register_collector(Box::new(Figures {
@@ -114,6 +118,7 @@ pub(super) fn handlers(
         device: DeviceApi::new(backend, options, device_metrics),
         admin: AdminApi::new(services),
         connections,
+        tls,
     })
 }
 

@@ -20,6 +20,7 @@ mod pace;
 mod peer;
 mod problem;
 mod stream;
+mod tls;
 
 pub use bodies::{RequestBody, RequestBodyError};
 pub use certificate::{CertificateNames, ClientCertificate, IdentityRule, NameSource, NotAnIdentityRule};
@@ -30,6 +31,7 @@ pub use metrics::{ConnectionMetrics, ListenerName};
 pub use not_found::not_found;
 pub use peer::Peer;
 pub use problem::{Problem, ProblemDocument};
+pub use tls::{ClientTrust, Expired, LoadedTls, MinimumVersion, Tls, TlsError, TlsMetrics, TlsOptions};
 
 #[cfg(test)]
 mod tests;
