@@ -7,8 +7,8 @@ use super::service::SocketsError;
 use crate::catalog::CatalogError;
 use crate::control::ControlError;
 use crate::journal::JournalError;
-use crate::serve::BindError;
 use crate::serve::admin::MaintenanceError;
+use crate::serve::{BindError, TlsError};
 use crate::store::StoreError;
 use crate::sys::lock::LockError;
 use crate::telemetry::LogError;
@@ -44,6 +44,14 @@ pub enum AppError {
     /// A listener cannot be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The files of a listener's TLS are not in order.
+    #[error("{listener}.tls: {source}")]
+    Tls {
+        /// Of which listener.
+        listener: &'static str,
+        /// What is wrong.
+        source: TlsError,
+    },
     /// The log cannot be set up.
     #[error(transparent)]
     Log(#[from] LogError),

@@ -27,6 +27,7 @@ mod share_alerts_tests;
 mod share_figures;
 pub mod stager;
 mod ticker;
+mod tls;
 mod wiring;
 
 pub use self::core::Core;
@@ -34,3 +35,4 @@ pub use error::AppError;
 pub use offline::{JournalTask, StoreTask, journal_offline, store_offline};
 pub use run::{Bound, serve};
 pub use service::SocketsError;
+pub use tls::check_tls;

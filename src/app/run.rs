@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,9 +21,10 @@ use super::core::Core;
 use super::error::AppError;
 use super::keeper::Keeper;
 use super::service::{HandedSockets, Probe, handed_sockets, pet_watchdog};
+use super::tls::{self, TlsFiles, TlsInForce};
 use super::wiring::{Handlers, admin_limits, device_limits, handlers, log_filter, log_options};
 use super::{stager, ticker};
-use crate::config::{LogSettings, Settings};
+use crate::config::{Settings, TlsSettings};
 use crate::serve::{Listener, ListenerName, ServeOptions};
 use crate::sys::clock::SystemClock;
 use crate::sys::{durable, open_files};
@@ -39,13 +41,17 @@ pub struct Bound {
     pub admin: SocketAddr,
     /// The admin socket.
     pub socket: PathBuf,
+    /// The device listener's address with its scheme: `https` where it speaks TLS.
+    pub device_url: String,
+    /// The same of the admin listener.
+    pub admin_url: String,
 }
 
-/// Runs the server until SIGTERM or SIGINT, or until something could not be made durable. `reload` reads the log
-/// settings again on SIGHUP.
+/// Runs the server until SIGTERM or SIGINT, or until something could not be made durable. `reload` reads the settings
+/// again on SIGHUP.
 pub fn serve(
     settings: &Settings,
-    reload: impl Fn() -> Result<LogSettings, String> + Send + 'static,
+    reload: impl Fn() -> Result<Settings, String> + Send + 'static,
 ) -> Result<(), AppError> {
     let sockets = handed_sockets(settings)?;
     let log = install_log(&log_options(&settings.log))?;
@@ -55,9 +61,11 @@ pub fn serve(
     let core = Core::open(settings, Arc::new(SystemClock))?;
     let ended = runtime.block_on(async {
         let stop = stop_signal()?;
-        reload_on_hangup(log, reload)?;
-        run(Arc::new(core), settings, sockets, stop, |bound| {
-            tracing::info!(device = %bound.device, admin = %bound.admin, socket = %bound.socket.display(), "serving");
+        let (settings_read, reread) = mpsc::channel(1);
+        reload_on_hangup(log, reload, settings_read)?;
+        run(Arc::new(core), settings, sockets, stop, reread, |bound| {
+            let Bound { device_url, admin_url, socket, .. } = bound;
+            tracing::info!(device = device_url, admin = admin_url, socket = %socket.display(), "serving");
             std::future::ready(())
         })
         .await
@@ -89,20 +97,26 @@ pub(super) fn stop_signal() -> Result<CancellationToken, AppError> {
 
 fn reload_on_hangup(
     log: LogControl,
-    reload: impl Fn() -> Result<LogSettings, String> + Send + 'static,
+    reload: impl Fn() -> Result<Settings, String> + Send + 'static,
+    settings_read: mpsc::Sender<Settings>,
 ) -> Result<(), AppError> {
     let mut hangup = signal(SignalKind::hangup()).map_err(AppError::Runtime)?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             let applied = reload().and_then(|settings| {
-                log.set_filter(&log_filter(&settings)).map_err(|error| error.to_string())?;
-                Ok(settings.level)
+                log.set_filter(&log_filter(&settings.log)).map_err(|error| error.to_string())?;
+                Ok(settings)
             });
             match applied {
-                Ok(level) => tracing::warn!(
-                    level = level.as_str(),
-                    "configuration read again: the log level is in force, everything else at the next start"
-                ),
+                Ok(settings) => {
+                    tracing::warn!(
+                        level = settings.log.level.as_str(),
+                        "configuration read again: the log level is in force, the TLS files are read again, everything \
+                         else at the next start"
+                    );
+                    // Gone only when the server is about to end.
+                    settings_read.send(settings).await.ok();
+                }
                 Err(error) => {
                     tracing::error!(%error, "the configuration cannot be read again; what was in force stays")
                 }
@@ -118,8 +132,10 @@ pub(super) async fn run<F: Future<Output = ()>>(
     settings: &Settings,
     sockets: Option<HandedSockets>,
     stop: CancellationToken,
+    reread: mpsc::Receiver<Settings>,
     ready: impl FnOnce(Bound) -> F,
 ) -> Result<(), AppError> {
+    let tls = TlsFiles::read(settings, core.catalog.clock_now())?;
     bootstrap(&core, settings).await?;
     let listeners = Listeners::bind(settings, sockets).await?;
     let keeper = Arc::new(Keeper::new(&core, settings.store.scrub_bytes_per_second));
@@ -132,7 +148,9 @@ pub(super) async fn run<F: Future<Output = ()>>(
     let tasks = TaskTracker::new();
     let bound = listeners.bound.clone();
     tasks.spawn(pet_watchdog(Probe::new(&core, &handlers, bound.socket.clone()), stop.clone()));
-    listeners.serve(handlers, settings, &tasks, &stop);
+    let tls = tls.into_force(&handlers.tls, core.catalog.clock_now());
+    tasks.spawn(tls::watch(tls.clone(), reread, stop.clone()));
+    listeners.serve(handlers, settings, tls, &tasks, &stop);
     tasks.spawn(background::expire_uploads(core.clone(), stop.clone()));
     tasks.spawn(background::expire_reports(core.clone(), stop.clone()));
     tasks.spawn(background::scrub(keeper.clone(), settings.store.scrub_every, stop.clone()));
@@ -225,28 +243,42 @@ impl Listeners {
             tracing::warn!(socket = %socket_path.display(), expected = %settings.admin.socket.display(),
                 "the service manager's admin socket is not the configuration's: the command line will not find it");
         }
+        let url = |address: SocketAddr, tls: &Option<TlsSettings>| {
+            format!("{}://{address}", if tls.is_some() { "https" } else { "http" })
+        };
+        let device_address = device.local_address().unwrap_or(settings.device.listen);
+        let admin_address = admin.local_address().unwrap_or(settings.admin.listen);
         let bound = Bound {
             pid: std::process::id(),
-            device: device.local_address().unwrap_or(settings.device.listen),
-            admin: admin.local_address().unwrap_or(settings.admin.listen),
+            device: device_address,
+            admin: admin_address,
             socket: socket_path,
+            device_url: url(device_address, &settings.device.tls),
+            admin_url: url(admin_address, &settings.admin.tls),
         };
         Ok(Self { device, admin, socket, bound })
     }
 
     fn named(&self) -> BTreeMap<String, Vec<String>> {
-        let Bound { device, admin, socket, .. } = &self.bound;
-        let listeners =
-            [("device", device.to_string()), ("admin", admin.to_string()), ("socket", socket.display().to_string())];
+        let Bound { device_url, admin_url, socket, .. } = &self.bound;
+        let socket = socket.display().to_string();
+        let listeners = [("device", device_url.clone()), ("admin", admin_url.clone()), ("socket", socket)];
         listeners.into_iter().map(|(name, address)| (name.to_owned(), vec![address])).collect()
     }
 
-    fn serve(self, handlers: Handlers, settings: &Settings, tasks: &TaskTracker, stop: &CancellationToken) {
+    fn serve(
+        self,
+        handlers: Handlers,
+        settings: &Settings,
+        tls: TlsInForce,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
         let metrics = handlers.connections;
-        let options = |name, limits| ServeOptions { name, limits, metrics: metrics.clone() };
-        let device = options(ListenerName::Device, device_limits(settings));
-        let admin = options(ListenerName::Admin, admin_limits(settings));
-        let socket = options(ListenerName::Socket, admin_limits(settings));
+        let options = |name, limits, tls| ServeOptions { name, limits, metrics: metrics.clone(), tls };
+        let device = options(ListenerName::Device, device_limits(settings), tls.device);
+        let admin = options(ListenerName::Admin, admin_limits(settings), tls.admin);
+        let socket = options(ListenerName::Socket, admin_limits(settings), None);
         tasks.spawn(crate::serve::serve(self.device, handlers.device, device, stop.clone()));
         tasks.spawn(crate::serve::serve(self.admin, handlers.admin.clone(), admin, stop.clone()));
         tasks.spawn(crate::serve::serve(self.socket, handlers.admin, socket, stop.clone()));

@@ -15,7 +15,7 @@ use super::keeper::Keeper;
 use crate::config::{LogFormat, LogSettings, Settings};
 use crate::serve::admin::{About, AdminApi, AdminServices};
 use crate::serve::device::{DeviceApi, DeviceMetrics, DeviceOptions};
-use crate::serve::{ConnectionMetrics, Limits, PaceLimit, QuotaOptions};
+use crate::serve::{ConnectionMetrics, Limits, PaceLimit, QuotaOptions, TlsMetrics};
 use crate::sys::random::random_bytes;
 use crate::telemetry::{self, LogOptions, Metrics};
 
@@ -48,6 +48,8 @@ pub(super) fn device_limits(settings: &Settings) -> Limits {
         header_max_fields: limits.header_max_fields,
         h2_streams_max: limits.h2_streams_max,
         h2_reset_streams_max: limits.h2_reset_streams_max,
+        handshake_timeout: limits.handshake_timeout,
+        handshakes_max: limits.handshakes_max,
         ..Limits::default()
     }
 }
@@ -79,6 +81,7 @@ pub(super) struct Handlers {
     pub(super) device: DeviceApi<DeviceBackend>,
     pub(super) admin: AdminApi,
     pub(super) connections: ConnectionMetrics,
+    pub(super) tls: TlsMetrics,
 }
 
 pub(super) fn handlers(
@@ -90,6 +93,7 @@ pub(super) fn handlers(
 ) -> Result<Handlers, AppError> {
     let mut registry = Registry::default();
     let connections = ConnectionMetrics::register(&mut registry);
+    let tls = TlsMetrics::register(&mut registry);
     let device_metrics = DeviceMetrics::register(&mut registry);
     let (catalog, publisher) = (core.catalog.clone(), core.publisher.clone());
     registry.register_collector(Box::new(Figures {
@@ -132,6 +136,7 @@ pub(super) fn handlers(
         device: DeviceApi::new(backend, options, device_metrics),
         admin: AdminApi::new(services),
         connections,
+        tls,
     })
 }
 

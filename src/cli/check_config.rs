@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::policy::mistakes;
-use super::{CliError, output};
-use crate::config;
+use super::{CliError, local, output};
+use crate::config::{self, TlsSettings};
 use crate::share::read_policy;
 
 /// Check the configuration, and the first policy it names, without starting anything
@@ -33,6 +33,7 @@ impl Args {
             return output::say_json(&config::schema());
         }
         let settings = config::load(&self.config)?;
+        let warnings = local::check_tls(&settings)?;
         let policy = &settings.policy.bootstrap;
         let checked = match std::fs::read_to_string(policy) {
             Ok(text) => {
@@ -46,18 +47,22 @@ impl Args {
             return output::say_json(&json!({
                 "config": self.config, "data": settings.data, "policy": policy, "policy_checked": checked,
                 "device_listen": settings.device.listen, "admin_listen": settings.admin.listen,
-                "admin_socket": settings.admin.socket,
+                "admin_socket": settings.admin.socket, "device_tls": settings.device.tls.is_some(),
+                "admin_tls": settings.admin.tls.is_some(), "warnings": warnings,
             }));
         }
         output::say(format_args!("{} is correct.", self.config.display()))?;
         output::say(format_args!("  data     {}", settings.data.display()))?;
-        output::say(format_args!("  devices  http://{}", settings.device.listen))?;
+        let scheme = |tls: &Option<TlsSettings>| if tls.is_some() { "https" } else { "http" };
+        output::say(format_args!("  devices  {}://{}", scheme(&settings.device.tls), settings.device.listen))?;
         output::say(format_args!(
-            "  admins   http://{} and unix:{}",
+            "  admins   {}://{} and unix:{}",
+            scheme(&settings.admin.tls),
             settings.admin.listen,
             settings.admin.socket.display()
         ))?;
         let verdict = if checked { "correct" } else { "not there; without one, no device is offered anything" };
-        output::say(format_args!("  policy   {}: {verdict}", policy.display()))
+        output::say(format_args!("  policy   {}: {verdict}", policy.display()))?;
+        warnings.iter().try_for_each(|warning| output::say(format_args!("  warning  {warning}")))
     }
 }

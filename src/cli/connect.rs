@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::CliError;
 use super::output;
-use crate::client::{Client, ClientError, ClientOptions, Download, Endpoint, Tagged, Uploaded};
+use crate::client::{
+    Client, ClientError, ClientOptions, Download, Endpoint, Tagged, TlsTrust, TrustedServers, Uploaded,
+};
 use crate::config::{self, Settings};
 
 /// The configuration that is used when nothing else is said.
@@ -20,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Server and output")]
 pub(super) struct ServerArgs {
-    /// The server's admin listener: http://host:port or unix:/path/to/admin.sock
+    /// The server's admin listener: http://host:port, https://host:port or unix:/path/to/admin.sock
     #[arg(long, value_name = "ADDRESS", env = "RINGFENCE_SERVER", hide_env_values = true)]
     pub(super) server: Option<String>,
     /// The server's configuration, which names the admin listener and the token file [default: ./ringfence.toml]
@@ -29,6 +31,15 @@ pub(super) struct ServerArgs {
     /// The file that holds the token [default: $RINGFENCE_TOKEN, then the configuration's admin.token_file]
     #[arg(long, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
+    /// The CAs that an https:// server's certificate may be from, PEM [default: the configuration's own certificate]
+    #[arg(long, value_name = "FILE", env = "RINGFENCE_CA", hide_env_values = true)]
+    pub(super) ca: Option<PathBuf>,
+    /// The client's certificate for an https:// server, PEM, with its chain; needs a key
+    #[arg(long = "certificate", value_name = "FILE", env = "RINGFENCE_CERTIFICATE", hide_env_values = true)]
+    pub(super) client_certificate: Option<PathBuf>,
+    /// The key of that certificate, PEM
+    #[arg(long = "key", value_name = "FILE", env = "RINGFENCE_KEY", hide_env_values = true)]
+    pub(super) client_key: Option<PathBuf>,
     /// Print the server's answer as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -61,7 +72,12 @@ impl ServerArgs {
                 (None, Some(path)) => readable_token(&config::load(path)?.admin.token_file)?,
                 (token, _) => token,
             };
-            return Session::new(endpoint, token, self.json);
+            // A server that is named beside the configuration may be another one: only its CA is known then.
+            let own = match &self.config {
+                Some(path) if self.ca.is_none() => config::load(path)?.admin.tls.map(|tls| tls.options.certificate),
+                _ => None,
+            };
+            return Session::new(endpoint, token, self.trust(own)?, self.json);
         }
         let Some(settings) = self.settings()? else {
             return Err(CliError::Usage(format!(
@@ -70,7 +86,26 @@ impl ServerArgs {
             )));
         };
         let (endpoint, token) = from_settings(&settings, explicit)?;
-        Session::new(endpoint, token, self.json)
+        let own = settings.admin.tls.map(|tls| tls.options.certificate);
+        Session::new(endpoint, token, self.trust(own)?, self.json)
+    }
+
+    /// Whom to trust: the CA that is named, or else the certificate that the configuration's own server shows.
+    fn trust(&self, own: Option<PathBuf>) -> Result<Option<TlsTrust>, CliError> {
+        let identity = match (&self.client_certificate, &self.client_key) {
+            (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+            (None, None) => None,
+            _ => {
+                let both = "a client's certificate needs its key: give both --certificate and --key";
+                return Err(CliError::Usage(both.to_owned()));
+            }
+        };
+        let servers = match (&self.ca, own) {
+            (Some(ca), _) => TrustedServers::IssuedBy(ca.clone()),
+            (None, Some(own)) => TrustedServers::Exactly(own),
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(TlsTrust { servers, identity }))
     }
 }
 
@@ -84,7 +119,7 @@ fn from_settings(settings: &Settings, explicit: Option<String>) -> Result<(Endpo
     match token {
         // Any free port was asked for: only the socket's place is known.
         token if settings.admin.listen.port() == 0 => Ok((socket(), token)),
-        Some(token) => Ok((Endpoint::of_listener(settings.admin.listen), Some(token))),
+        Some(token) => Ok((Endpoint::of_listener(settings.admin.listen, settings.admin.tls.is_some()), Some(token))),
         None => Ok((socket(), None)),
     }
 }
@@ -116,12 +151,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    fn new(endpoint: Endpoint, token: Option<String>, json: bool) -> Result<Self, CliError> {
+    fn new(endpoint: Endpoint, token: Option<String>, tls: Option<TlsTrust>, json: bool) -> Result<Self, CliError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|cause| CliError::Failed(format!("the command cannot start: {cause}")))?;
-        let client = Client::new(endpoint, token.as_deref(), ClientOptions::default())?;
+        let client = Client::new(endpoint, token.as_deref(), ClientOptions { tls, ..ClientOptions::default() })?;
         Ok(Self { runtime: Arc::new(runtime), client, json })
     }
 

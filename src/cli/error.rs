@@ -59,9 +59,13 @@ impl CliError {
             Self::Damage(_) => 8,
             Self::Pending(_) => 9,
             Self::Client(error) => match error {
-                ClientError::Endpoint(_) | ClientError::PathUnfit { .. } => 2,
-                ClientError::Unreachable { .. } | ClientError::Broken { .. } => 4,
-                ClientError::TokenUnfit => 5,
+                ClientError::Endpoint(_) | ClientError::PathUnfit { .. } | ClientError::NoTrust { .. } => 2,
+                ClientError::TlsFile { .. } => 3,
+                ClientError::Unreachable { .. }
+                | ClientError::Broken { .. }
+                | ClientError::Untrusted { .. }
+                | ClientError::NotTls { .. } => 4,
+                ClientError::TokenUnfit | ClientError::CertificateRefused { .. } => 5,
                 ClientError::NotUnderstood { .. } | ClientError::File { .. } => 1,
                 ClientError::Refused(problem) => match problem.refusal() {
                     Refusal::NotAllowed => 5,

@@ -11,16 +11,13 @@ use crate::app::{self, AppError, JournalTask, StoreTask, demo};
 use crate::config::{self, Changes, Settings};
 use crate::sys::clock::{Clock as _, SystemClock};
 
-/// Runs the server until it is told to stop. On SIGHUP the log level of the file is taken over.
+/// Runs the server until it is told to stop. On SIGHUP the file's log level and its TLS files are taken over.
 ///
 /// # Errors
 /// It cannot start, or had to stop.
 pub(super) fn serve(config: PathBuf, changes: Changes) -> Result<(), CliError> {
     let settings = config::load_changed(&config, changes.clone())?;
-    let reload = move || {
-        let settings = config::load_changed(&config, changes.clone()).map_err(|error| error.to_string())?;
-        Ok(settings.log)
-    };
+    let reload = move || config::load_changed(&config, changes.clone()).map_err(|error| error.to_string());
     Ok(app::serve(&settings, reload)?)
 }
 
@@ -65,6 +62,14 @@ pub(super) fn journal_offline(task: &JournalTask, data: &Path) -> Result<Value, 
     Ok(app::journal_offline(task, data)?)
 }
 
+/// Reads the TLS files that the settings name; answers what is odd about them.
+///
+/// # Errors
+/// A server could not start with them.
+pub(super) fn check_tls(settings: &Settings) -> Result<Vec<String>, CliError> {
+    Ok(app::check_tls(settings)?)
+}
+
 /// The wall clock, for lengths of time that the server wants as a moment.
 pub(super) fn now() -> Timestamp {
     SystemClock.now()
@@ -77,7 +82,9 @@ impl From<AppError> for CliError {
             _ if error.is_damage() => Self::Damage(text),
             AppError::Lock(crate::sys::lock::LockError::InUse { .. }) => Self::Conflict(text),
             AppError::NoData(_) => Self::NotFound(text),
-            AppError::FirstPolicy { .. } | AppError::BadTokenFile(_) | AppError::Sockets(_) => Self::Input(text),
+            AppError::FirstPolicy { .. } | AppError::BadTokenFile(_) | AppError::Sockets(_) | AppError::Tls { .. } => {
+                Self::Input(text)
+            }
             _ => Self::Failed(text),
         }
     }

@@ -35,6 +35,46 @@ pub enum ClientError {
         /// What happened.
         cause: String,
     },
+    /// Nothing says by which CA the server's certificate is to be trusted.
+    #[error("{server} speaks TLS, and nothing says whom to trust: give the CA's certificate with --ca or RINGFENCE_CA")]
+    NoTrust {
+        /// Which server.
+        server: String,
+    },
+    /// A file of the client's TLS cannot be used.
+    #[error("{path}: {cause}")]
+    TlsFile {
+        /// Which file.
+        path: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The server's certificate is not to be trusted.
+    #[error(
+        "the certificate of {server} is not trusted ({cause}): is --ca the CA that issued it, and the address right?"
+    )]
+    Untrusted {
+        /// Which server.
+        server: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The server refuses the client's certificate, or wants one.
+    #[error(
+        "{server} refused the client's certificate ({alert}): give one that it trusts with --certificate and --key"
+    )]
+    CertificateRefused {
+        /// Which server.
+        server: String,
+        /// The alert that it sent.
+        alert: String,
+    },
+    /// Something else than TLS came back.
+    #[error("{server} does not speak TLS: give its address with http://")]
+    NotTls {
+        /// Which server.
+        server: String,
+    },
     /// The server understood and said no.
     #[error("{0}")]
     Refused(Problem),
@@ -96,6 +136,10 @@ impl Problem {
     /// Reads a refusal's body. One that is no problem document is kept to its status: it comes from something else
     /// than Ringfence, and may be a page of HTML.
     pub(super) fn read(status: u16, body: &[u8]) -> Self {
+        if status == 400 && body.starts_with(b"This port speaks HTTP over TLS") {
+            let title = "this port speaks TLS: give its address with https://".to_owned();
+            return Self { status, kind: "about:blank".to_owned(), title, detail: None };
+        }
         let document = serde_json::from_slice(body).unwrap_or(Document { kind: None, title: None, detail: None });
         let reason = || {
             let known = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());

@@ -1,17 +1,20 @@
-//! The HTTP client of the admin listener: JSON calls and resumable uploads over TCP or a unix socket.
+//! The HTTP client of the admin listener: JSON calls and resumable uploads over TCP, TLS or a unix socket.
 //!
-//! What this room deliberately does not do: TLS (an `https://` address is refused), redirects, and keeping
-//! connections: each call has its own.
+//! What this room deliberately does not do: redirects, trust in CAs that nobody named (it has no list of public ones),
+//! and keeping connections: each call has its own.
 
 mod body;
 mod download;
 mod endpoint;
 mod error;
+mod tls;
 mod upload;
+mod verifier;
 
 pub use download::{Download, Tagged};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ClientError, Problem, Refusal};
+pub use tls::{TlsTrust, TrustedServers};
 pub use upload::{UploadOptions, Uploaded};
 
 use std::time::Duration;
@@ -38,6 +41,8 @@ pub struct ClientOptions {
     pub answer_timeout: Duration,
     /// How uploads are retried.
     pub upload: UploadOptions,
+    /// What an `https://` server is trusted by; without it none is asked.
+    pub tls: Option<TlsTrust>,
 }
 
 impl Default for ClientOptions {
@@ -46,6 +51,7 @@ impl Default for ClientOptions {
             connect_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(120),
             upload: UploadOptions::default(),
+            tls: None,
         }
     }
 }
@@ -62,7 +68,8 @@ impl Client {
     /// A client that shows this token, if any.
     ///
     /// # Errors
-    /// The token holds characters that no header can carry.
+    /// The token holds characters that no header can carry; the server speaks TLS, and nothing says whom to trust, or
+    /// the files that say so cannot be read.
     pub fn new(endpoint: Endpoint, token: Option<&str>, options: ClientOptions) -> Result<Self, ClientError> {
         let authorization = match token {
             None => None,
@@ -73,6 +80,10 @@ impl Client {
                 Some(value)
             }
         };
+        if let Endpoint::Tls { .. } = endpoint {
+            let trust = options.tls.as_ref();
+            trust.ok_or_else(|| ClientError::NoTrust { server: endpoint.to_string() })?.check()?;
+        }
         Ok(Self { endpoint, authorization, options })
     }
 
@@ -169,19 +180,27 @@ impl Client {
         }
         match tokio::time::timeout(self.options.connect_timeout, self.connect()).await {
             Ok(Ok(stream)) => self.exchange(stream, request).await,
-            Ok(Err(cause)) => Err(self.unreachable(&cause)),
+            Ok(Err(failure)) => Err(failure),
             Err(_) => Err(self.timed_out(self.options.connect_timeout)),
         }
     }
 
-    async fn connect(&self) -> std::io::Result<Box<dyn Stream>> {
+    async fn connect(&self) -> Result<Box<dyn Stream>, ClientError> {
+        let unreachable = |cause: std::io::Error| self.unreachable(&cause);
+        let tcp = async |host: &str, port: u16| {
+            let stream = tokio::net::TcpStream::connect((host, port)).await?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        };
         match &self.endpoint {
-            Endpoint::Tcp { host, port } => {
-                let stream = tokio::net::TcpStream::connect((host.as_str(), *port)).await?;
-                stream.set_nodelay(true)?;
-                Ok(Box::new(stream))
+            Endpoint::Tcp { host, port } => Ok(Box::new(tcp(host, *port).await.map_err(unreachable)?)),
+            Endpoint::Tls { host, port } => {
+                let server = self.endpoint.to_string();
+                let Some(trust) = &self.options.tls else { return Err(ClientError::NoTrust { server }) };
+                let stream = tcp(host, *port).await.map_err(unreachable)?;
+                Ok(Box::new(trust.connect(stream, host, &server).await?))
             }
-            Endpoint::Unix(path) => Ok(Box::new(tokio::net::UnixStream::connect(path).await?)),
+            Endpoint::Unix(path) => Ok(Box::new(tokio::net::UnixStream::connect(path).await.map_err(unreachable)?)),
         }
     }
 
@@ -226,6 +245,10 @@ impl Client {
     }
 
     fn broken(&self, cause: &(dyn std::error::Error + 'static)) -> ClientError {
+        // With TLS 1.3 a server refuses the client's certificate only after the handshake.
+        if let Some(refusal) = tls::explain(&self.endpoint.to_string(), cause) {
+            return refusal;
+        }
         let mut text = cause.to_string();
         let mut source = cause.source();
         while let Some(inner) = source {

@@ -19,12 +19,11 @@ fn endpoints() {
     for bad in ["", "unix:", "127.0.0.1:8481", "http://", "http://a b", "http://u@h:1", "http://h:1/path", "ftp://h"] {
         assert!(matches!(parse(bad), Err(EndpointError::Form(_))), "{bad}");
     }
-    assert_eq!(
-        parse("https://h:1").unwrap_err().to_string(),
-        "\"https://h:1\": this build does not speak TLS; use http:// on a trusted machine, or unix:/path/to/admin.sock"
-    );
+    assert_eq!(parse("https://[::1]:1/").unwrap().to_string(), "https://[::1]:1");
+    assert_eq!(parse("https://h").unwrap(), Endpoint::Tls { host: "h".into(), port: 443 });
     let everywhere: SocketAddr = "0.0.0.0:1".parse().unwrap();
-    assert_eq!(Endpoint::of_listener(everywhere).to_string(), "http://127.0.0.1:1");
+    assert_eq!(Endpoint::of_listener(everywhere, false).to_string(), "http://127.0.0.1:1");
+    assert_eq!(Endpoint::of_listener(everywhere, true).to_string(), "https://127.0.0.1:1");
 }
 
 /// What one request to the test server was.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::{LogFormat, LogLevel};
 use super::targets::{StagerTable, TargetTable};
+use super::tls::TlsTable;
 use super::values::{ByteSize, Length};
 
 /// The JSON Schema of `ringfence.toml`.
@@ -100,6 +101,9 @@ table! {
         /// The networks from which the header `Ringfence-Device` is believed: those of your authenticating proxies.
         #[schemars(with = "Vec<String>")]
         header_trusted_from: Vec<IpNet> = loopback_networks(),
+        /// TLS; without it devices talk to this listener in the clear.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tls: Option<TlsTable> = None,
     }
 }
 
@@ -112,6 +116,9 @@ table! {
         socket: PathBuf = "admin.sock".into(),
         /// The file with the first admin token, also read by the command line. Relative to this file.
         token_file: PathBuf = "admin.token".into(),
+        /// TLS of the address; without it tokens travel in the clear. The socket never needs it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tls: Option<TlsTable> = None,
     }
 }
 
@@ -238,6 +245,10 @@ table! {
         h2_streams_max: u32 = 100,
         /// How many streams of one HTTP/2 connection may be reset before they are answered; at most 10,000.
         h2_reset_streams_max: u32 = 20,
+        /// A connection that has not finished its TLS handshake by then is closed.
+        handshake_timeout: Length = seconds(5),
+        /// How many TLS handshakes of a listener may be under way at once; more wait within their time.
+        handshakes_max: u32 = 512,
     }
 }
 

@@ -8,6 +8,7 @@ mod file;
 mod locate;
 mod settings;
 mod targets;
+mod tls;
 mod validate;
 mod values;
 
@@ -16,7 +17,7 @@ pub use file::schema;
 pub use settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogFormat,
     LogLevel, LogSettings, PolicySettings, ReportSettings, Settings, SharesSettings, StagerSettings, StoreSettings,
-    TargetSettings,
+    TargetSettings, TlsSettings,
 };
 pub use values::{ByteSize, Length, ValueError, parse_length};
 

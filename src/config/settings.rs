@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::ShareName;
+use crate::serve::{IdentityRule, TlsOptions};
 
 /// Everything `ringfence.toml` says, checked. Paths are joined to the file's (or the data) directory.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +51,17 @@ pub struct DeviceSettings {
     pub listen: SocketAddr,
     /// The networks whose `Ringfence-Device` header is believed.
     pub header_trusted_from: Vec<IpNet>,
+    /// Its TLS; `None` is plain HTTP.
+    pub tls: Option<TlsSettings>,
+}
+
+/// TLS of a listener.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TlsSettings {
+    /// Its files and rules.
+    pub options: TlsOptions,
+    /// How a client's identity is read from its certificate: the first rule that finds one.
+    pub identity: Vec<IdentityRule>,
 }
 
 /// The listener and socket that admins talk to.
@@ -61,6 +73,8 @@ pub struct AdminSettings {
     pub socket: PathBuf,
     /// The file with the first admin token.
     pub token_file: PathBuf,
+    /// The address's TLS; `None` is plain HTTP. The socket never has any.
+    pub tls: Option<TlsSettings>,
 }
 
 /// Where the first policy comes from.
@@ -175,6 +189,10 @@ pub struct LimitSettings {
     pub h2_streams_max: u32,
     /// Streams of one HTTP/2 connection that were reset before they were answered.
     pub h2_reset_streams_max: usize,
+    /// From a connection's start to the end of its TLS handshake.
+    pub handshake_timeout: Duration,
+    /// TLS handshakes of a listener under way at once.
+    pub handshakes_max: usize,
 }
 
 /// How targets are kept.

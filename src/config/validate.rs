@@ -11,6 +11,7 @@ use super::settings::{
     PolicySettings, ReportSettings, Settings, SharesSettings, StoreSettings,
 };
 use super::targets::{stager_settings, target_settings};
+use super::tls::tls_settings;
 use super::values::{ByteSize, Length};
 
 /// The largest body that the index may hold: larger sled values become files of their own that are never fsynced.
@@ -44,7 +45,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
     let data = data_directory(&data, base)?;
     let LogTable { format, level } = log;
     let settings = Settings {
-        device: device_settings(device),
+        device: device_settings(device, base)?,
         admin: admin_settings(admin, base, &data)?,
         policy: PolicySettings { bootstrap: base.join(policy.bootstrap) },
         store: store_settings(store)?,
@@ -98,13 +99,14 @@ fn data_directory(data: &Path, base: &Path) -> Result<PathBuf, Finding> {
     }
 }
 
-fn device_settings(table: DeviceTable) -> DeviceSettings {
-    let DeviceTable { listen, header_trusted_from } = table;
-    DeviceSettings { listen, header_trusted_from }
+fn device_settings(table: DeviceTable, base: &Path) -> Result<DeviceSettings, Finding> {
+    let DeviceTable { listen, header_trusted_from, tls } = table;
+    let tls = tls_settings(tls, "device", "san-uri urn:ringfence:device:*", base)?;
+    Ok(DeviceSettings { listen, header_trusted_from, tls })
 }
 
 fn admin_settings(table: AdminTable, base: &Path, data: &Path) -> Result<AdminSettings, Finding> {
-    let AdminTable { listen, socket, token_file } = table;
+    let AdminTable { listen, socket, token_file, tls } = table;
     if socket.as_os_str().is_empty() {
         return Err(Finding { key: "admin.socket".into(), message: "admin.socket is empty: name a path".to_owned() });
     }
@@ -116,7 +118,8 @@ fn admin_settings(table: AdminTable, base: &Path, data: &Path) -> Result<AdminSe
         );
         return Err(Finding { key: "admin.socket".into(), message });
     }
-    Ok(AdminSettings { listen, socket, token_file: base.join(token_file) })
+    let tls = tls_settings(tls, "admin", "san-uri urn:ringfence:person:*", base)?;
+    Ok(AdminSettings { listen, socket, token_file: base.join(token_file), tls })
 }
 
 fn store_settings(table: StoreTable) -> Result<StoreSettings, Finding> {
@@ -177,6 +180,8 @@ fn limit_settings(table: LimitsTable) -> Result<LimitSettings, Finding> {
         header_max_fields: at_most("limits.header_max_fields", table.header_max_fields, 1000)? as usize,
         h2_streams_max: at_most("limits.h2_streams_max", table.h2_streams_max, 10_000)?,
         h2_reset_streams_max: at_most("limits.h2_reset_streams_max", table.h2_reset_streams_max, 10_000)? as usize,
+        handshake_timeout: length("limits.handshake_timeout", table.handshake_timeout)?,
+        handshakes_max: count("limits.handshakes_max", table.handshakes_max)?,
     };
     if settings.connections_per_address_max > settings.connections_max {
         let message = format!(

@@ -15,17 +15,20 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Verdict, Watch};
 use super::bodies::{AnswerBody, RequestBody};
+use super::certificate::ClientCertificate;
 use super::framing;
 use super::limits::Limits;
 use super::metrics::{DropReason, ListenerMetrics, ListenerName};
 use super::pace::Pace;
 use super::peer::Peer;
-use super::stream::{WatchedStream, linger};
+use super::stream::{Leftover, WatchedStream, linger};
+use super::tls::Handshakes;
 
 /// Answers requests. Whatever goes wrong is an answer, too: there is no error.
 pub trait Handler: Clone + Send + Sync + 'static {
@@ -52,6 +55,8 @@ pub(crate) struct Shared<H> {
     pub(crate) drain: CancellationToken,
     /// Stop at once.
     pub(crate) abort: CancellationToken,
+    /// What connections begin with, where TLS is spoken.
+    pub(crate) handshakes: Option<Handshakes>,
     /// Connections that the abort cut off in the midst of something.
     pub(crate) cut_by_drain: AtomicUsize,
 }
@@ -83,15 +88,45 @@ pub(crate) fn http_settings(limits: &Limits) -> auto::Builder<TokioExecutor> {
 }
 
 /// Serves `socket` until either side ends it. Never fails: an error of one connection concerns nobody else.
-pub(crate) async fn drive<S, H>(socket: S, peer: Peer, shared: Arc<Shared<H>>)
+pub(crate) async fn drive<S, H>(socket: S, peer: Peer, shared: &Shared<H>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
     let activity = Arc::new(Activity::new());
+    let (stream, leftover) = watched(socket, &activity, shared);
+    let ended = converse(stream, Caller { peer, certificate: None }, activity, shared).await;
+    part(ended, leftover, peer, shared).await;
+}
+
+/// As [`drive`], after a handshake. TLS lies above the watched stream: what is watched is what the socket takes, the
+/// handshake and the last alert included.
+pub(crate) async fn drive_secured<H: Handler>(
+    socket: TcpStream,
+    peer: Peer,
+    handshakes: &Handshakes,
+    shared: &Shared<H>,
+) {
+    let activity = Arc::new(Activity::new());
+    let (stream, leftover) = watched(socket, &activity, shared);
+    let ended = match shared.abort.run_until_cancelled(handshakes.shake(stream, peer)).await {
+        None => Ended::Cut(DropReason::Drain),
+        Some(None) => Ended::ByItself,
+        Some(Some((stream, certificate))) => converse(stream, Caller { peer, certificate }, activity, shared).await,
+    };
+    part(ended, leftover, peer, shared).await;
+}
+
+fn watched<S, H>(socket: S, activity: &Arc<Activity>, shared: &Shared<H>) -> (WatchedStream<S>, Leftover<S>) {
     let pace = Pace::new(shared.limits.pace, shared.limits.unsent_max_bytes);
-    let (stream, leftover) = WatchedStream::new(socket, activity.clone(), pace, shared.metrics.written.clone());
-    let ended = converse(stream, peer, activity, &shared).await;
+    WatchedStream::new(socket, activity.clone(), pace, shared.metrics.written.clone())
+}
+
+/// Lets the peer read what it was told last, or counts why it was cut off.
+async fn part<S, H>(ended: Ended, leftover: Leftover<S>, peer: Peer, shared: &Shared<H>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     match ended {
         Ended::ByItself => {
             let socket = leftover.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -115,17 +150,27 @@ enum Ended {
     Cut(DropReason),
 }
 
-async fn converse<S, H>(stream: WatchedStream<S>, peer: Peer, activity: Arc<Activity>, shared: &Shared<H>) -> Ended
+/// Who is at the other end.
+struct Caller {
+    peer: Peer,
+    certificate: Option<ClientCertificate>,
+}
+
+async fn converse<S, H>(stream: S, caller: Caller, activity: Arc<Activity>, shared: &Shared<H>) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
+    let Caller { peer, certificate } = caller;
     let service = {
         let (activity, handler, pace) = (activity.clone(), shared.handler.clone(), shared.limits.pace);
         service_fn(move |request: Request<Incoming>| {
             let handling = activity.begin_request(request.version() == Version::HTTP_2);
             let mut request = request.map(|incoming| RequestBody::new(incoming, pace));
             request.extensions_mut().insert(peer);
+            if let Some(certificate) = &certificate {
+                request.extensions_mut().insert(certificate.clone());
+            }
             let handler = handler.clone();
             async move {
                 let answer = match framing::refusal(&request) {

@@ -30,6 +30,13 @@ pub struct Limits {
     pub linger_timeout: Duration,
     /// How long running answers may still take once the server is asked to stop.
     pub drain_timeout: Duration,
+    /// From the accepted connection to the end of its TLS handshake.
+    pub handshake_timeout: Duration,
+    /// Most TLS handshakes of this listener under way at a time; more wait, within their time.
+    pub handshakes_max: usize,
+    /// How much encrypted data waits for the socket in one connection: more makes large answers a little cheaper, and
+    /// every slow reader dearer.
+    pub tls_buffer_max_bytes: usize,
 }
 
 /// A minimum pace and how far behind it a peer may fall.
@@ -74,6 +81,9 @@ impl Default for Limits {
             unsent_max_bytes: 128 * 1024,
             linger_timeout: Duration::from_secs(2),
             drain_timeout: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(5),
+            handshakes_max: 512,
+            tls_buffer_max_bytes: 64 * 1024,
         }
     }
 }

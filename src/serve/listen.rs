@@ -1,5 +1,6 @@
 //! Listeners: bound sockets and the loop that takes connections from them.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
@@ -15,11 +16,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
-use super::connection::{Handler, Shared, drive, http_settings};
+use super::connection::{Handler, Shared, drive, drive_secured, http_settings};
 use super::limits::Limits;
 use super::metrics::{ConnectionMetrics, ListenerName, RefuseReason};
 use super::peer::Peer;
 use super::stream::linger;
+use super::tls::{Handshakes, Tls};
 
 /// Connections the kernel may hold for us before they are accepted.
 const BACKLOG: u32 = 4096;
@@ -146,6 +148,8 @@ pub struct ServeOptions {
     pub limits: Limits,
     /// Where it counts.
     pub metrics: ConnectionMetrics,
+    /// What a TCP listener shakes hands with; `None` speaks without TLS, as a unix socket always does.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// How serving ended.
@@ -170,6 +174,7 @@ pub async fn serve<H: Handler>(
         handler,
         http: http_settings(&options.limits),
         metrics: options.metrics.of(options.name),
+        handshakes: options.tls.map(|tls| Handshakes::new(tls, &options.limits)),
         limits: options.limits,
         drain: stop.clone(),
         abort: abort.clone(),
@@ -195,6 +200,8 @@ trait Accept {
     /// Sets what the socket's kind can be told. A socket that the peer has already reset fails here; it is served
     /// nevertheless, and ends at the first read.
     fn prepare(socket: &Self::Socket, limits: &Limits) -> io::Result<()>;
+    /// Serves the socket until either side ends it.
+    fn drive<H: Handler>(socket: Self::Socket, peer: Peer, shared: Arc<Shared<H>>) -> impl Future<Output = ()> + Send;
 }
 
 impl Accept for TcpListener {
@@ -214,6 +221,13 @@ impl Accept for TcpListener {
         // Bounds what a slow reader pins in the kernel.
         socket.set_tcp_notsent_lowat(limits.unsent_max_bytes)
     }
+
+    async fn drive<H: Handler>(socket: TcpStream, peer: Peer, shared: Arc<Shared<H>>) {
+        match &shared.handshakes {
+            None => drive(socket, peer, &shared).await,
+            Some(handshakes) => drive_secured(socket, peer, handshakes, &shared).await,
+        }
+    }
 }
 
 impl Accept for UnixListener {
@@ -227,6 +241,10 @@ impl Accept for UnixListener {
 
     fn prepare(_: &UnixStream, _: &Limits) -> io::Result<()> {
         Ok(())
+    }
+
+    async fn drive<H: Handler>(socket: UnixStream, peer: Peer, shared: Arc<Shared<H>>) {
+        drive(socket, peer, &shared).await;
     }
 }
 
@@ -276,7 +294,7 @@ async fn accept<L: Accept, H: Handler>(
                     // Given back on every way out, a panic of a handler included.
                     let _place = place;
                     let _open = OpenGauge(shared.metrics.open.clone());
-                    drive(socket, peer, shared).await;
+                    L::drive(socket, peer, shared).await;
                 });
             }
             Err(reason) => refuse(socket, reason, shared, &refusals, connections),

@@ -23,6 +23,7 @@ mod probe;
 mod problem;
 mod quota;
 mod stream;
+mod tls;
 
 pub use bodies::{RequestBody, RequestBodyError};
 pub use certificate::{CertificateNames, ClientCertificate, IdentityRule, NameSource, NotAnIdentityRule};
@@ -35,6 +36,7 @@ pub use peer::Peer;
 pub use probe::{health_of, health_of_socket};
 pub use problem::{Problem, ProblemDocument};
 pub use quota::QuotaOptions;
+pub use tls::{ClientTrust, Expired, LoadedTls, MinimumVersion, Tls, TlsError, TlsMetrics, TlsOptions};
 
 #[cfg(test)]
 mod tests;

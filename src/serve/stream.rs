@@ -44,6 +44,11 @@ impl<S> WatchedStream<S> {
 }
 
 impl<S: Unpin> WatchedStream<S> {
+    /// The socket, to look at.
+    pub(crate) fn socket_ref(&self) -> io::Result<&S> {
+        self.socket.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
     /// The socket is only absent while this value is being dropped.
     fn socket(&mut self) -> io::Result<Pin<&mut S>> {
         self.socket.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())

@@ -55,7 +55,9 @@ pub fn demo(options: &DemoOptions, print: impl FnOnce(&str)) -> Result<(), AppEr
         if !seed::is_seeded(&core) {
             seed::seed(&core, &clock, POLICY).await?;
         }
-        run(core, &settings, None, stop, |bound: Bound| {
+        // Nothing reads its settings again.
+        let (_, reread) = tokio::sync::mpsc::channel(1);
+        run(core, &settings, None, stop, reread, |bound: Bound| {
             let (config, program) = (config.as_path(), options.program.as_str());
             let place = Place { device: bound.device, config, program, is_temporary: home.is_temporary };
             print(&tour(&place, options.style));

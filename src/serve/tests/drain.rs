@@ -43,7 +43,7 @@ async fn a_unix_socket_tells_the_uid_and_replaces_only_a_stale_one() {
 
     let stop = CancellationToken::new();
     let metrics = ConnectionMetrics::register(&mut Registry::default());
-    let options = ServeOptions { name: ListenerName::Socket, limits: short(), metrics };
+    let options = ServeOptions { name: ListenerName::Socket, limits: short(), metrics, tls: None };
     let task = tokio::spawn(serve(second, Toy, options, stop.clone()));
     let mut socket = tokio::net::UnixStream::connect(&path).await.unwrap();
     socket.write_all(b"GET /2 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();

@@ -72,7 +72,7 @@ fn start(limits: Limits) -> Server {
     let mut registry = Registry::default();
     let metrics = ConnectionMetrics::register(&mut registry);
     let stop = CancellationToken::new();
-    let options = ServeOptions { name: ListenerName::Device, limits, metrics };
+    let options = ServeOptions { name: ListenerName::Device, limits, metrics, tls: None };
     let task = tokio::spawn(serve(listener, Toy, options, stop.clone()));
     Server { address, stop, task, metrics: Metrics::new(registry) }
 }

@@ -159,7 +159,7 @@ impl World {
         let address = listener.local_address().unwrap();
         let stop = CancellationToken::new();
         let metrics = ConnectionMetrics::register(&mut registry);
-        let options = ServeOptions { name: ListenerName::Device, limits: Limits::default(), metrics };
+        let options = ServeOptions { name: ListenerName::Device, limits: Limits::default(), metrics, tls: None };
         tokio::spawn(serve(listener, api, options, stop.clone()));
         Server { address, reports, bodies_read, offers, present, _stop: stop.drop_guard() }
     }
