@@ -66,6 +66,14 @@ pub enum AppError {
     /// The async runtime cannot be started.
     #[error("the server cannot start its threads: {0}")]
     Runtime(io::Error),
+    /// The CA that signs the certificates of devices cannot be used.
+    #[error("{}: {why}", path.display())]
+    EnrolmentCa {
+        /// Its certificate or its key.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Something could not be made durable; the process ends so that nothing false is acknowledged.
     #[error("the server stops: {0}")]
     Fatal(String),

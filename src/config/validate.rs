@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::enrol::enrol_settings;
 use super::error::Finding;
 use super::file::{AdminTable, AlertTable, DeviceTable, File, LimitsTable, LogTable, StoreTable};
 use super::settings::{
@@ -37,6 +38,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         limits,
         log,
         stager,
+        enrol,
         target,
     } = file;
     let data = data_directory(&data, base)?;
@@ -62,6 +64,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         limits: limit_settings(limits)?,
         log: LogSettings { format, level },
         stager: stager_settings(stager)?,
+        enrol: enrol_settings(enrol, base)?,
         targets: target_settings(target, base)?,
         data,
     };
@@ -97,8 +100,8 @@ fn data_directory(data: &Path, base: &Path) -> Result<PathBuf, Finding> {
 }
 
 fn device_settings(table: DeviceTable) -> DeviceSettings {
-    let DeviceTable { listen, header_trusted_from } = table;
-    DeviceSettings { listen, header_trusted_from }
+    let DeviceTable { listen, header_trusted_from, proxies } = table;
+    DeviceSettings { listen, header_trusted_from, proxies }
 }
 
 fn admin_settings(table: AdminTable, base: &Path, data: &Path) -> Result<AdminSettings, Finding> {

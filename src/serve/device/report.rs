@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::offer::peer_address;
-use super::{Answer, Backend, Inner, Problem, RecordReportsError, RequestBody, identify};
+use super::{Answer, Backend, Inner, Problem, RecordReportsError, RequestBody, read_body};
 use crate::model::{DeviceId, MetricName, MetricValue, ProductName, Report, ReportEvent, ReportId, Version};
 use crate::serve::http::BytesBody;
 
@@ -39,13 +37,13 @@ impl<B: Backend> Inner<B> {
     pub(super) async fn reports(&self, request: Request<RequestBody>) -> Answer {
         let snapshot = self.backend.snapshot();
         let now = self.backend.now(&snapshot);
-        let trusted = &self.options.header_trusted_from;
-        let device = identify(&self.backend, trusted, &snapshot, request.headers(), peer_address(&request), now)
+        let device = self
+            .identify(&request, &snapshot, now)
             .map_err(|_| Problem::unauthorized("the device's credential is not valid"))?
             .ok_or_else(|| Problem::unauthorized("a report needs the device's credential"))?;
         // A snapshot is not to be held while a slow body comes in.
         drop(snapshot);
-        let body = read(request).await?;
+        let body = read_body(request, BODY_MAX_BYTES).await?;
         let reports = parse(&body, &device, now)?;
         let recorded = self.backend.record_reports(reports).await.map_err(refused)?;
         let text = format!(r#"{{"recorded":{},"repeated":{}}}"#, recorded.recorded, recorded.repeated);
@@ -54,18 +52,6 @@ impl<B: Backend> Inner<B> {
         response.headers_mut().insert(CONTENT_LENGTH, text.len().into());
         Ok(response.map(|()| BytesBody::from(Bytes::from(text))))
     }
-}
-
-async fn read(request: Request<RequestBody>) -> Result<Bytes, Problem> {
-    let body = Limited::new(request.into_body(), BODY_MAX_BYTES).collect().await.map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            let detail = format!("the body of a report has at most {BODY_MAX_BYTES} bytes");
-            Problem::with_detail(StatusCode::PAYLOAD_TOO_LARGE, detail)
-        } else {
-            Problem::with_detail(StatusCode::REQUEST_TIMEOUT, error.to_string())
-        }
-    })?;
-    Ok(body.to_bytes())
 }
 
 fn parse(body: &[u8], device: &DeviceId, now: Timestamp) -> Result<Vec<Report>, Problem> {
