@@ -5,10 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::catalog::Catalog;
 use super::enrolment_ca::{Enrolment, SignError};
+use crate::catalog::Catalog;
 use crate::control::{
-    ControlError, EnrolmentCode, Secret, TokenKey, enrol_with_certificate, enrol_with_token, open_enrolment, record_reports,
+    ControlError, EnrolmentCode, Secret, TokenKey, enrol_with_certificate, enrol_with_token, open_enrolment,
+    record_reports,
 };
 use crate::model::{Blake3Digest, DeviceId, Release, Report, RingName, Snapshot, TokenScope};
 use crate::serve::device::{Backend, EnrolError, Enrolled, EnrolledCredential, RecordReportsError, RecordedReports};

@@ -61,7 +61,9 @@ pub(super) struct Signed {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SignError {
     /// There is nobody to sign it.
-    #[error("this server signs no certificates: send the code without a csr for a token, or have enrol.ca_certificate set")]
+    #[error(
+        "this server signs no certificates: send the code without a csr for a token, or have enrol.ca_certificate set"
+    )]
     NoCa,
     /// The request is not taken.
     #[error("the csr is not taken: {0}")]
@@ -189,7 +191,8 @@ impl Ca {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
         let chain = chain.map_err(|_| bad("it is not PEM"))?;
         let own = chain.first().ok_or_else(|| bad("there is no CERTIFICATE in it"))?;
-        let (_, parsed) = x509_parser::parse_x509_certificate(own).map_err(|_| bad("its certificate cannot be read"))?;
+        let (_, parsed) =
+            x509_parser::parse_x509_certificate(own).map_err(|_| bad("its certificate cannot be read"))?;
         let may_sign = parsed.key_usage().is_ok_and(|usage| usage.is_none_or(|usage| usage.value.key_cert_sign()));
         if !parsed.is_ca() || !may_sign {
             return Err(bad("its first certificate is not that of a CA that may sign certificates"));

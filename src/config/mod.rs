@@ -15,9 +15,9 @@ mod values;
 pub use error::ConfigError;
 pub use file::schema;
 pub use settings::{
-    AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, EnrolCaFiles, EnrolSettings, JournalSettings, LimitSettings, LogFormat,
-    LogLevel, LogSettings, PolicySettings, ReportSettings, Settings, SharesSettings, StagerSettings, StoreSettings,
-    TargetSettings,
+    AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, EnrolCaFiles, EnrolSettings, JournalSettings,
+    LimitSettings, LogFormat, LogLevel, LogSettings, PolicySettings, ReportSettings, Settings, SharesSettings,
+    StagerSettings, StoreSettings, TargetSettings,
 };
 pub use values::{ByteSize, Length, ValueError, parse_length};
 

@@ -179,7 +179,8 @@ pub(super) async fn show(
             reported.push(ReportedAnswer { product: product.clone(), status });
         }
     }
-    let nothing = || Device { id: id.clone(), platform: None, tags: Default::default(), attributes: Default::default() };
+    let nothing =
+        || Device { id: id.clone(), platform: None, tags: Default::default(), attributes: Default::default() };
     let device = known.map_or_else(nothing, |device| Device::clone(device));
     Ok(Json(DeviceAnswer { device, in_inventory: known.is_some(), denial, tokens, enrolments, reported }))
 }

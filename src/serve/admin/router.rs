@@ -15,8 +15,8 @@ use utoipa_axum::routes;
 
 use super::access::{Action, authorize};
 use super::{
-    AdminServices, denials, enrolments, explain, holds, inventory, journal, maintenance, open, pins, policies, products, releases, rollouts,
-    shares, shares_add, shares_stage, tokens, uploads,
+    AdminServices, denials, enrolments, explain, holds, inventory, journal, maintenance, open, pins, policies,
+    products, releases, rollouts, shares, shares_add, shares_stage, tokens, uploads,
 };
 use crate::serve::bodies::RequestBody;
 use crate::serve::problem::Problem;

@@ -19,9 +19,7 @@ impl<B: Backend> Inner<B> {
         let snapshot = self.backend.snapshot();
         let now = self.backend.now(&snapshot);
         let address = peer_address(request);
-        let device = self
-            .identify(request, &snapshot, now)
-            .map_err(|_| Refusal::NotFound)?;
+        let device = self.identify(request, &snapshot, now).map_err(|_| Refusal::NotFound)?;
         let name = name.ok_or(Refusal::NotFound)?;
         let who = Requester { device: device.as_ref(), address, platform: None, current: None };
         let artifact = self.find_for(&snapshot, &who, name, now).ok_or(Refusal::NotFound)?;

@@ -65,11 +65,7 @@ pub trait Backend: Send + Sync + 'static {
     ) -> impl Future<Output = Result<RecordedReports, RecordReportsError>> + Send;
     /// Uses a code up for a certificate by this request in PEM, or for a token where there is none. Returns after
     /// fsync; an error has used nothing up.
-    fn enrol(
-        &self,
-        code: String,
-        csr: Option<String>,
-    ) -> impl Future<Output = Result<Enrolled, EnrolError>> + Send;
+    fn enrol(&self, code: String, csr: Option<String>) -> impl Future<Output = Result<Enrolled, EnrolError>> + Send;
 }
 
 /// What became of reports.
@@ -200,7 +196,9 @@ impl<B: Backend> Inner<B> {
             Route::Offer(_) | Route::Blob(_) | Route::Share(_) | Route::Health if !reads => {
                 Err(Problem::method_not_allowed("GET, HEAD").into())
             }
-            Route::Reports | Route::Enrol if request.method() != Method::POST => Err(Problem::method_not_allowed("POST").into()),
+            Route::Reports | Route::Enrol if request.method() != Method::POST => {
+                Err(Problem::method_not_allowed("POST").into())
+            }
             Route::Health => Ok(health()),
             Route::Offer(product) => self.offer(product.as_deref(), &request),
             Route::Blob(name) => self.blob(name.as_ref(), &request),

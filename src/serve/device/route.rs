@@ -123,9 +123,18 @@ mod tests {
         }
         assert_eq!(Route::of("/shares/s/x"), Route::Share(ShareAddress::parse("s/x")));
         assert_eq!(Route::of("/shares/s"), Route::Share(None));
-        for unknown in
-            ["", "/", "*", "/v1/offers", "/v1/reports/", "/v1/enrol/", "//v1/reports", "/v1/blobs", "/shares", "/%73hares/s/x"]
-        {
+        for unknown in [
+            "",
+            "/",
+            "*",
+            "/v1/offers",
+            "/v1/reports/",
+            "/v1/enrol/",
+            "//v1/reports",
+            "/v1/blobs",
+            "/shares",
+            "/%73hares/s/x",
+        ] {
             assert_eq!(Route::of(unknown), Route::Unknown, "{unknown}");
         }
     }
