@@ -271,16 +271,19 @@ pub(super) struct CreatedEnrolment {
     pub(super) expires_at: Timestamp,
 }
 
-/// What a device got for its code: a token, or a certificate.
+/// What a device got for its code.
 #[derive(Debug, Deserialize)]
-pub(super) struct Enrolled {
+pub(super) struct EnrolledToken {
     pub(super) device: String,
-    #[serde(default)]
     pub(super) token: String,
-    #[serde(default)]
+}
+
+/// What a device got for its code and a request for a certificate.
+#[derive(Debug, Deserialize)]
+pub(super) struct EnrolledCertificate {
+    pub(super) device: String,
     pub(super) certificate: String,
-    #[serde(default)]
-    pub(super) not_after: Option<Timestamp>,
+    pub(super) not_after: Timestamp,
 }
 
 /// What a device last reported of a product.

@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn times_have_bounds() {
-        let days = |days| Length(Duration::from_secs(days * 24 * 3600));
+        let days = |days: u64| Length(Duration::from_secs(days * 24 * 3600));
         let text = refused(EnrolTable { code_valid_for: days(31), ..EnrolTable::default() });
         assert_eq!(text, "enrol.code_valid_for is too long: at most 30d");
         refused(EnrolTable { code_valid_for: days(0), ..EnrolTable::default() });

@@ -6,6 +6,7 @@
 mod support;
 
 mod bad_input;
+mod enrol;
 mod faults;
 mod lifecycle;
 mod publish;

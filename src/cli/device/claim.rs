@@ -4,6 +4,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cli::output::{note, say, say_json};
@@ -69,7 +70,7 @@ impl ClaimArgs {
         Ok(answer?)
     }
 
-    fn understand(&self, answer: &Value) -> Result<answer::Enrolled, CliError> {
+    fn understand<T: DeserializeOwned>(&self, answer: &Value) -> Result<T, CliError> {
         let (server, answer) = (self.from.to_string(), answer.clone());
         serde_json::from_value(answer)
             .map_err(|cause| ClientError::NotUnderstood { server, what: cause.to_string() }.into())
@@ -80,7 +81,7 @@ impl ClaimArgs {
         if self.json {
             return say_json(&answer);
         }
-        let enrolled = self.understand(&answer)?;
+        let enrolled: answer::EnrolledToken = self.understand(&answer)?;
         note(format_args!("This is {}; its token, shown this once:", enrolled.device));
         say(enrolled.token)
     }
@@ -89,7 +90,7 @@ impl ClaimArgs {
         // The file first: a code is not to be used up for a token that cannot be kept.
         let file = NewFile::create(path)?;
         let answer = self.ask(&json!({ "code": code }))?;
-        let enrolled = self.understand(&answer)?;
+        let enrolled: answer::EnrolledToken = self.understand(&answer)?;
         file.keep(&format!("{}\n", enrolled.token))?;
         self.tell(answer, "token", &format!("This is {}; its token is in {}.", enrolled.device, path.display()))
     }
@@ -103,10 +104,10 @@ impl ClaimArgs {
         params.distinguished_name = DistinguishedName::new();
         let request = params.serialize_request(&key).and_then(|request| request.pem()).map_err(failed)?;
         let answer = self.ask(&json!({ "code": code, "csr": request }))?;
-        let enrolled = self.understand(&answer)?;
+        let enrolled: answer::EnrolledCertificate = self.understand(&answer)?;
         key_file.keep(&key.serialize_pem())?;
         file.keep(&enrolled.certificate)?;
-        let until = time::shown_or(enrolled.not_after, "an unknown time");
+        let until = time::shown(enrolled.not_after);
         let told = format!(
             "This is {}; its key is in {}, its certificate, good until {until}, in {}.",
             enrolled.device,

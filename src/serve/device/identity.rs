@@ -32,7 +32,7 @@ use jiff::Timestamp;
 
 use super::offer::peer_address;
 use super::{Backend, DeviceOptions, Inner, RequestBody};
-use crate::model::{DeviceId, Snapshot, TokenScope};
+use crate::model::{Blake3Digest, DeviceId, Snapshot, TokenScope};
 use crate::serve::certificate::{ClientCertificate, IdentityRule};
 
 /// The header of a trusted proxy.
@@ -65,9 +65,8 @@ impl<B: Backend> Inner<B> {
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> Result<Option<DeviceId>, BadCredential> {
-        identify(&self.backend, &self.options, &Shown::of(request), snapshot, now, |credential: &str| {
-            bearer(credential).map(Cow::Borrowed)
-        })
+        let secret = |credential: &str| bearer(credential).and_then(|secret| self.backend.token_hash(secret));
+        identify(secret, &self.options, &Shown::of(request), snapshot, now)
     }
 
     /// As [`Inner::identify`], for a reader of a share.
@@ -77,23 +76,25 @@ impl<B: Backend> Inner<B> {
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> Result<Option<DeviceId>, BadCredential> {
-        identify(&self.backend, &self.options, &Shown::of(request), snapshot, now, |credential: &str| {
-            bearer(credential).map(Cow::Borrowed).or_else(|| password(credential).map(Cow::Owned))
-        })
+        let secret = |credential: &str| {
+            let secret = bearer(credential).map(Cow::Borrowed).or_else(|| password(credential).map(Cow::Owned));
+            secret.and_then(|secret| self.backend.token_hash(&secret))
+        };
+        identify(secret, &self.options, &Shown::of(request), snapshot, now)
     }
 }
 
-/// Who proves what, and whether that device may have anything at all.
+/// Who proves what, and whether that device may have anything at all. `token_hash` is the hash of the token in an
+/// `Authorization` header, if there is one in it.
 fn identify(
-    backend: &impl Backend,
+    token_hash: impl Fn(&str) -> Option<Blake3Digest>,
     options: &DeviceOptions,
     shown: &Shown<'_>,
     snapshot: &Snapshot,
     now: Timestamp,
-    secret: impl for<'c> Fn(&'c str) -> Option<Cow<'c, str>>,
 ) -> Result<Option<DeviceId>, BadCredential> {
     let by_certificate = shown.certificate.map(|certificate| by_certificate(options, certificate));
-    let device = match (by_token(backend, shown.headers, snapshot, now, secret)?, by_certificate) {
+    let device = match (by_token(token_hash, shown.headers, snapshot, now)?, by_certificate) {
         (Some(token), Some(Named::Device(certificate))) if token != certificate => return Err(BadCredential),
         (Some(token), _) => Some(token),
         (None, Some(Named::Device(certificate))) => Some(certificate),
@@ -107,19 +108,17 @@ fn identify(
 }
 
 fn by_token(
-    backend: &impl Backend,
+    token_hash: impl Fn(&str) -> Option<Blake3Digest>,
     headers: &HeaderMap,
     snapshot: &Snapshot,
     now: Timestamp,
-    secret: impl for<'c> Fn(&'c str) -> Option<Cow<'c, str>>,
 ) -> Result<Option<DeviceId>, BadCredential> {
     let mut credentials = headers.get_all(AUTHORIZATION).iter();
     let Some(credential) = credentials.next() else { return Ok(None) };
     if credentials.next().is_some() {
         return Err(BadCredential);
     }
-    let secret = credential.to_str().ok().and_then(secret).ok_or(BadCredential)?;
-    let hash = backend.token_hash(&secret).ok_or(BadCredential)?;
+    let hash = credential.to_str().ok().and_then(token_hash).ok_or(BadCredential)?;
     let token = snapshot.token_by_hash(&hash).filter(|token| token.is_valid_at(now)).ok_or(BadCredential)?;
     match &token.scope {
         TokenScope::Device(device) => Ok(Some(device.clone())),

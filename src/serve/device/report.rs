@@ -82,3 +82,44 @@ fn refused(error: RecordReportsError) -> Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    fn report() -> Map<String, Value> {
+        let Value::Object(report) = json!({"id": "r1", "product": "av", "version": "1.0", "event": "installed"}) else {
+            unreachable!()
+        };
+        report
+    }
+
+    proptest! {
+        /// Whatever else a body says, the report is that of the device that proved itself, or there is none.
+        #[test]
+        fn a_report_is_its_senders(
+            extra in prop::collection::btree_map(
+                prop_oneof!["device|group|ring|Device|device_id|identity|tags|attributes|received_at|at|code|metrics", "[a-z_]{1,10}"],
+                prop_oneof![Just(json!("canary-1")), Just(json!(["canary-1"])), Just(json!({"id": "canary-1"})), Just(json!(1))],
+                0..4,
+            ),
+            is_list: bool,
+        ) {
+            let mut sent = report();
+            sent.extend(extra.iter().filter(|(name, _)| !report().contains_key(*name)).map(|(n, v)| (n.clone(), v.clone())));
+            let body = if is_list { json!([sent, report()]) } else { json!(sent) };
+            let device: DeviceId = "pos-1".parse().unwrap();
+            let now = Timestamp::from_second(1_700_000_000).unwrap();
+            for taken in parse(body.to_string().as_bytes(), &device, now).iter().flatten() {
+                prop_assert_eq!(&taken.device, &device);
+                prop_assert_eq!(taken.received_at, now);
+            }
+            if ["device", "group", "ring", "received_at"].iter().any(|name| extra.contains_key(*name)) {
+                prop_assert!(parse(body.to_string().as_bytes(), &device, now).is_err());
+            }
+        }
+    }
+}
