@@ -5,15 +5,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::enrolment_ca::{Enrolment, SignError};
 use crate::catalog::Catalog;
-use crate::control::{ControlError, Secret, TokenKey, record_reports};
-use crate::model::{Blake3Digest, DeviceId, Release, Report, RingName, Snapshot};
-use crate::serve::device::{Backend, RecordReportsError, RecordedReports};
+use crate::control::{
+    ControlError, EnrolmentCode, Secret, TokenKey, enrol_with_certificate, enrol_with_token, open_enrolment,
+    record_reports,
+};
+use crate::model::{Blake3Digest, DeviceId, Release, Report, RingName, Snapshot, TokenScope};
+use crate::serve::device::{Backend, EnrolError, Enrolled, EnrolledCredential, RecordReportsError, RecordedReports};
 
 /// The catalog as the device listener sees it.
 pub(super) struct DeviceBackend {
     pub(super) catalog: Arc<Catalog>,
     pub(super) token_key: TokenKey,
+    pub(super) enrolment: Enrolment,
 }
 
 impl Backend for DeviceBackend {
@@ -43,5 +48,34 @@ impl Backend for DeviceBackend {
             Err(ControlError::Report(refusal)) => Err(RecordReportsError::Refused(refusal)),
             Err(error) => Err(RecordReportsError::Unavailable(error.to_string())),
         }
+    }
+
+    async fn enrol(&self, code: String, csr: Option<String>) -> Result<Enrolled, EnrolError> {
+        let code: EnrolmentCode = code.parse().map_err(not_enrolled)?;
+        let Some(csr) = csr else {
+            let enrolled = enrol_with_token(&self.catalog, &self.token_key, &code, self.enrolment.token_valid_for);
+            let (token, secret) = enrolled.await.map_err(not_enrolled)?;
+            let TokenScope::Device(device) = token.scope.clone() else { return Err(EnrolError::BadCode) };
+            let credential = EnrolledCredential::Token { token: secret.expose(), expires_at: token.expires_at };
+            return Ok(Enrolled { device, credential });
+        };
+        // The code comes first: nobody without one makes the server work on a certificate.
+        let now = self.catalog.now();
+        let found = open_enrolment(&self.catalog.snapshot(), &self.token_key, &code, now).map_err(not_enrolled)?;
+        let signed = self.enrolment.sign(&csr, &found.device, now).map_err(|error| match error {
+            SignError::NoCa | SignError::Request(_) => EnrolError::BadRequest(error.to_string()),
+            SignError::Expired | SignError::Failed(_) => EnrolError::Unavailable(error.to_string()),
+        })?;
+        let used = enrol_with_certificate(&self.catalog, &self.token_key, &code, &found, signed.sha256);
+        used.await.map_err(not_enrolled)?;
+        let credential = EnrolledCredential::Certificate { certificate: signed.chain, not_after: signed.not_after };
+        Ok(Enrolled { device: found.device.clone(), credential })
+    }
+}
+
+fn not_enrolled(error: ControlError) -> EnrolError {
+    match error {
+        ControlError::BadCode => EnrolError::BadCode,
+        error => EnrolError::Unavailable(error.to_string()),
     }
 }

@@ -78,6 +78,14 @@ pub enum AppError {
     /// The service manager hands over the wrong sockets.
     #[error(transparent)]
     Sockets(#[from] SocketsError),
+    /// The CA that signs the certificates of devices cannot be used.
+    #[error("{}: {why}", path.display())]
+    EnrolmentCa {
+        /// Its certificate or its key.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Something could not be made durable; the process ends so that nothing false is acknowledged.
     #[error("the server stops: {0}")]
     Fatal(String),

@@ -14,6 +14,9 @@ mod bootstrap;
 mod bootstrap_tests;
 mod core;
 pub mod demo;
+mod enrolment_ca;
+#[cfg(test)]
+mod enrolment_ca_tests;
 mod error;
 mod figures;
 mod keeper;

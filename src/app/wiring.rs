@@ -9,6 +9,7 @@ use prometheus_client::registry::Registry;
 
 use super::backend::DeviceBackend;
 use super::core::Core;
+use super::enrolment_ca::Enrolment;
 use super::error::AppError;
 use super::figures::Figures;
 use super::keeper::Keeper;
@@ -102,7 +103,9 @@ pub(super) fn handlers(
         shares: core.shares.clone(),
         stale_groups,
     }));
-    let backend = DeviceBackend { catalog: catalog.clone(), token_key: core.token_key.clone() };
+    let certificate_identity: Vec<_> = settings.device.tls.iter().flat_map(|tls| tls.identity.clone()).collect();
+    let enrolment = Enrolment::new(&settings.enrol, &certificate_identity, catalog.clock_now())?;
+    let backend = DeviceBackend { catalog: catalog.clone(), token_key: core.token_key.clone(), enrolment };
     let salt = random_bytes().map_err(AppError::io("read randomness for", &core.data))?;
     let download_grace = download_grace(settings);
     let options = DeviceOptions {
@@ -113,6 +116,8 @@ pub(super) fn handlers(
         boundary_salt: u64::from_le_bytes(salt),
         refusal_time: settings.limits.refusal_time,
         quota: quota(settings),
+        certificate_identity,
+        proxies: settings.device.proxies.clone(),
         ..DeviceOptions::default()
     };
     let services = AdminServices {
@@ -120,6 +125,7 @@ pub(super) fn handlers(
         shares: core.shares.clone(),
         download_grace,
         token_key: core.token_key.clone(),
+        code_valid_for: SignedDuration::try_from(settings.enrol.code_valid_for).unwrap_or(SignedDuration::MAX),
         metrics: Metrics::new(registry),
         maintenance: keeper,
         readiness: readiness(core),

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::model::{
-    ApprovalRule, AttributeName, Class, Device, DeviceId, Hold, Pin, Platform, ProductName, ReleaseState, ReportEvent,
-    Tag, Token, Version,
+    ApprovalRule, AttributeName, Class, Denial, Device, DeviceId, Hold, Pin, Platform, ProductName, ReleaseState,
+    ReportEvent, Tag, Token, Version,
 };
 
 #[derive(Debug, Deserialize)]
@@ -167,6 +167,8 @@ pub(super) struct PolicyApplied {
 pub(super) struct Devices {
     pub(super) devices: Vec<Device>,
     #[serde(default)]
+    pub(super) denied: BTreeSet<DeviceId>,
+    #[serde(default)]
     pub(super) next: Option<String>,
 }
 
@@ -223,7 +225,65 @@ pub(super) struct CreatedToken {
 #[serde(from = "RawDeviceShown")]
 pub(super) struct DeviceShown {
     pub(super) device: Device,
+    pub(super) in_inventory: bool,
+    pub(super) denial: Option<Denial>,
+    pub(super) tokens: Vec<DeviceToken>,
+    pub(super) enrolments: Vec<Enrolment>,
     pub(super) reported: Vec<Reported>,
+}
+
+/// A device's token, without its secret.
+#[derive(Debug, Deserialize)]
+pub(super) struct DeviceToken {
+    pub(super) id: u64,
+    pub(super) valid: bool,
+    pub(super) created_at: Timestamp,
+    pub(super) created_by: String,
+    #[serde(default)]
+    pub(super) expires_at: Option<Timestamp>,
+    #[serde(default)]
+    pub(super) revoked_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Denials {
+    pub(super) denials: Vec<Denial>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Enrolments {
+    pub(super) enrolments: Vec<Enrolment>,
+}
+
+/// An enrolment whose code can still be used.
+#[derive(Debug, Deserialize)]
+pub(super) struct Enrolment {
+    pub(super) id: u64,
+    pub(super) device: String,
+    pub(super) created_at: Timestamp,
+    pub(super) created_by: String,
+    pub(super) expires_at: Timestamp,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct CreatedEnrolment {
+    pub(super) code: String,
+    pub(super) expires_at: Timestamp,
+}
+
+/// What a device got for its code.
+#[derive(Debug, Deserialize)]
+pub(super) struct EnrolledToken {
+    pub(super) device: String,
+    pub(super) token: String,
+}
+
+/// What a device got for its code and a request for a certificate.
+#[derive(Debug, Deserialize)]
+pub(super) struct EnrolledCertificate {
+    pub(super) device: String,
+    pub(super) certificate: String,
+    pub(super) not_after: Timestamp,
 }
 
 /// What a device last reported of a product.
@@ -244,12 +304,25 @@ struct RawDeviceShown {
     tags: BTreeSet<Tag>,
     #[serde(default)]
     attributes: BTreeMap<AttributeName, String>,
+    #[serde(default = "yes")]
+    in_inventory: bool,
+    #[serde(default)]
+    denial: Option<Denial>,
+    #[serde(default)]
+    tokens: Vec<DeviceToken>,
+    #[serde(default)]
+    enrolments: Vec<Enrolment>,
     reported: Vec<Reported>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl From<RawDeviceShown> for DeviceShown {
     fn from(raw: RawDeviceShown) -> Self {
-        let RawDeviceShown { id, platform, tags, attributes, reported } = raw;
-        Self { device: Device { id, platform, tags, attributes }, reported }
+        let RawDeviceShown { id, platform, tags, attributes, in_inventory, denial, tokens, enrolments, reported } = raw;
+        let device = Device { id, platform, tags, attributes };
+        Self { device, in_inventory, denial, tokens, enrolments, reported }
     }
 }

@@ -1,21 +1,32 @@
+mod claim;
+mod deny;
+mod enrol;
+mod show;
+
 use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::connect::ServerArgs;
-use super::output::{counted, grouped, note, say, say_json, say_table};
-use super::{CliError, answer, inventory, time};
+use super::output::{counted, grouped, note, say, say_json, say_table, state_cell};
+use super::{CliError, answer, inventory};
 use crate::model::{Device, DeviceId};
 
 /// How many devices one request carries.
 const CHUNK: usize = 1000;
 
-/// List, look at and import devices
+/// List, look at, import, enrol and deny devices
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     List(ListArgs),
-    Show(ShowArgs),
+    Show(show::ShowArgs),
     Import(ImportArgs),
+    Enrol(enrol::EnrolArgs),
+    Enrolments(enrol::EnrolmentsArgs),
+    Claim(claim::ClaimArgs),
+    Deny(deny::DenyArgs),
+    Allow(deny::AllowArgs),
+    Denied(deny::DeniedArgs),
 }
 
 /// List the devices of the inventory
@@ -27,15 +38,6 @@ pub(super) struct ListArgs {
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
-    #[command(flatten)]
-    server: ServerArgs,
-}
-
-/// Show one device
-#[derive(Debug, clap::Args)]
-pub(super) struct ShowArgs {
-    /// The device
-    device: DeviceId,
     #[command(flatten)]
     server: ServerArgs,
 }
@@ -60,6 +62,12 @@ impl Command {
             Self::List(args) => args.run(),
             Self::Show(args) => args.run(),
             Self::Import(args) => args.run(),
+            Self::Enrol(args) => args.run(),
+            Self::Enrolments(args) => args.run(),
+            Self::Claim(args) => args.run(),
+            Self::Deny(args) => args.run(),
+            Self::Allow(args) => args.run(),
+            Self::Denied(args) => args.run(),
         }
     }
 }
@@ -69,13 +77,15 @@ impl ListArgs {
         let session = self.server.session()?;
         let after = self.after.map(|after| format!("&after={after}")).unwrap_or_default();
         let answer = session.get(&format!("/v1/devices?limit={}{after}", self.limit))?;
-        session.show(answer, |answer::Devices { devices, next }| {
+        session.show(answer, |answer::Devices { devices, denied, next }| {
             let rows = devices.iter().map(|device| {
                 let platform = device.platform.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-                vec![device.id.to_string(), platform, tags(device), attributes(device).join(" ")]
+                let state = if denied.contains(&device.id) { state_cell("denied".to_owned()) } else { "-".into() };
+                let attributes = attributes(device).join(" ");
+                vec![device.id.to_string().into(), state, platform.into(), tags(device).into(), attributes.into()]
             });
             let none = "No devices. Import some: ringfence device import FILE";
-            say_table(&["device", "platform", "tags", "attributes"], rows.collect(), none)?;
+            say_table(&["device", "state", "platform", "tags", "attributes"], rows.collect(), none)?;
             if let Some(next) = next {
                 note(format_args!("There are more: ringfence device list --after {next}"));
             }
@@ -90,30 +100,6 @@ fn tags(device: &Device) -> String {
 
 fn attributes(device: &Device) -> Vec<String> {
     device.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect()
-}
-
-impl ShowArgs {
-    fn run(self) -> Result<(), CliError> {
-        let session = self.server.session()?;
-        session.show(
-            session.get(&format!("/v1/devices/{}", self.device))?,
-            |answer::DeviceShown { device, reported }| {
-                say(format_args!("{}", device.id))?;
-                if let Some(platform) = &device.platform {
-                    say(format_args!("  platform  {platform}"))?;
-                }
-                if !device.tags.is_empty() {
-                    say(format_args!("  tags      {}", tags(&device)))?;
-                }
-                attributes(&device).iter().try_for_each(|attribute| say(format_args!("  {attribute}")))?;
-                for answer::Reported { product, version, event, received_at } in reported {
-                    let event = event.as_str();
-                    say(format_args!("  {product} {version} {event} {}", time::shown(received_at)))?;
-                }
-                say(format_args!("Next: ringfence explain {} PRODUCT", device.id))
-            },
-        )
-    }
 }
 
 impl ImportArgs {

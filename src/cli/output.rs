@@ -111,7 +111,7 @@ pub(super) fn state_cell(text: String) -> Cell {
     let color = match word {
         "published" | "active" | "completed" => Some(Color::Green),
         "draft" | "approved" | "exposing" | "baking" | "evaluating" | "paused" | "awaiting" => Some(Color::Yellow),
-        "withdrawn" | "revoked" | "halted" | "frozen" => Some(Color::Red),
+        "withdrawn" | "revoked" | "halted" | "frozen" | "denied" => Some(Color::Red),
         _ => None,
     };
     let cell = Cell::new(&text);

@@ -12,6 +12,7 @@ use super::settings::{LogFormat, LogLevel};
 use super::targets::{StagerTable, TargetTable};
 use super::tls::TlsTable;
 use super::values::{ByteSize, Length};
+use crate::model::DeviceId;
 
 /// The JSON Schema of `ringfence.toml`.
 pub fn schema() -> serde_json::Value {
@@ -86,6 +87,8 @@ table! {
         log: LogTable = LogTable::default(),
         /// How targets are kept.
         stager: StagerTable = StagerTable::default(),
+        /// How devices come by their credentials.
+        enrol: EnrolTable = EnrolTable::default(),
         /// The directories that shares are staged to.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         #[schemars(length(max = 64))]
@@ -104,6 +107,9 @@ table! {
         /// TLS; without it devices talk to this listener in the clear.
         #[serde(skip_serializing_if = "Option::is_none")]
         tls: Option<TlsTable> = None,
+        /// The names of proxies that have client certificates: such a certificate proves no device.
+        #[schemars(with = "Vec<String>")]
+        proxies: Vec<DeviceId> = Vec::new(),
     }
 }
 
@@ -259,5 +265,22 @@ table! {
         format: LogFormat = LogFormat::Text,
         /// The least important level that is written.
         level: LogLevel = LogLevel::Info,
+    }
+}
+
+table! {
+    /// How devices come by their credentials.
+    EnrolTable {
+        /// How long the code of an enrolment is taken, where nothing else is said; at most 30 days.
+        code_valid_for: Length = hours(24),
+        /// How long a token that a device enrolled for is taken; until it is revoked where absent.
+        token_valid_for: Option<Length> = None,
+        /// The certificate of the CA that signs the certificates of devices, and its issuers, as PEM. Relative to this
+        /// file. Without it devices enrol for tokens only.
+        ca_certificate: Option<PathBuf> = None,
+        /// Its private key, as PEM. Relative to this file.
+        ca_key: Option<PathBuf> = None,
+        /// How long a certificate of a device is good.
+        certificate_valid_for: Length = hours(90 * 24),
     }
 }

@@ -3,6 +3,7 @@
 //! What this room deliberately does not do: read the policy (it is applied and journaled, not configured), or reach
 //! into the rooms: it hands them plain values.
 
+mod enrol;
 mod error;
 mod file;
 mod locate;
@@ -15,9 +16,9 @@ mod values;
 pub use error::ConfigError;
 pub use file::schema;
 pub use settings::{
-    AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogFormat,
-    LogLevel, LogSettings, PolicySettings, ReportSettings, Settings, SharesSettings, StagerSettings, StoreSettings,
-    TargetSettings, TlsSettings,
+    AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, EnrolCaFiles, EnrolSettings, JournalSettings,
+    LimitSettings, LogFormat, LogLevel, LogSettings, PolicySettings, ReportSettings, Settings, SharesSettings,
+    StagerSettings, StoreSettings, TargetSettings, TlsSettings,
 };
 pub use values::{ByteSize, Length, ValueError, parse_length};
 

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::ShareName;
+use crate::model::{DeviceId, ShareName};
 use crate::serve::{IdentityRule, TlsOptions};
 
 /// Everything `ringfence.toml` says, checked. Paths are joined to the file's (or the data) directory.
@@ -40,6 +40,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// How targets are kept.
     pub stager: StagerSettings,
+    /// Enrolment.
+    pub enrol: EnrolSettings,
     /// The directories that shares are staged to.
     pub targets: Vec<TargetSettings>,
 }
@@ -51,6 +53,8 @@ pub struct DeviceSettings {
     pub listen: SocketAddr,
     /// The networks whose `Ringfence-Device` header is believed.
     pub header_trusted_from: Vec<IpNet>,
+    /// The names of proxies whose certificates prove no device.
+    pub proxies: Vec<DeviceId>,
     /// Its TLS; `None` is plain HTTP.
     pub tls: Option<TlsSettings>,
 }
@@ -206,6 +210,28 @@ pub struct StagerSettings {
     pub look_every: Duration,
     /// For how long a name that somebody has open is tried.
     pub retry_for: Duration,
+}
+
+/// How devices come by their credentials.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnrolSettings {
+    /// How long a code is taken; not zero.
+    pub code_valid_for: Duration,
+    /// How long a token is taken; until revoked where absent.
+    pub token_valid_for: Option<Duration>,
+    /// Who signs certificates, if anybody does.
+    pub ca: Option<EnrolCaFiles>,
+    /// How long a certificate is good; not zero.
+    pub certificate_valid_for: Duration,
+}
+
+/// The files of the CA that signs the certificates of devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrolCaFiles {
+    /// Its certificate, and its issuers.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// A directory that a share is staged to.

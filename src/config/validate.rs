@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::enrol::enrol_settings;
 use super::error::Finding;
 use super::file::{AdminTable, AlertTable, DeviceTable, File, LimitsTable, LogTable, StoreTable};
 use super::settings::{
@@ -40,6 +41,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         limits,
         log,
         stager,
+        enrol,
         target,
     } = file;
     let data = data_directory(&data, base)?;
@@ -65,6 +67,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         limits: limit_settings(limits)?,
         log: LogSettings { format, level },
         stager: stager_settings(stager)?,
+        enrol: enrol_settings(enrol, base)?,
         targets: target_settings(target, base)?,
         data,
     };
@@ -100,9 +103,9 @@ fn data_directory(data: &Path, base: &Path) -> Result<PathBuf, Finding> {
 }
 
 fn device_settings(table: DeviceTable, base: &Path) -> Result<DeviceSettings, Finding> {
-    let DeviceTable { listen, header_trusted_from, tls } = table;
+    let DeviceTable { listen, header_trusted_from, proxies, tls } = table;
     let tls = tls_settings(tls, "device", "san-uri urn:ringfence:device:*", base)?;
-    Ok(DeviceSettings { listen, header_trusted_from, tls })
+    Ok(DeviceSettings { listen, header_trusted_from, proxies, tls })
 }
 
 fn admin_settings(table: AdminTable, base: &Path, data: &Path) -> Result<AdminSettings, Finding> {

@@ -110,6 +110,21 @@ pub enum ControlError {
         /// How many there may be.
         max: usize,
     },
+    /// An enrolment's code is unknown, used, expired or malformed, or its device is denied: nobody is told which.
+    #[error("the code is not valid")]
+    BadCode,
+    /// A device that gets nothing cannot be given a credential.
+    #[error("device {0} is denied; allow it first: ringfence device allow {0}")]
+    DeviceDenied(DeviceId),
+    /// As many codes as there may be wait to be used.
+    #[error("{max} enrolments are open, as many as there may be: wait until some are used or expire")]
+    TooManyEnrolments {
+        /// How many there may be.
+        max: usize,
+    },
+    /// The device is not denied.
+    #[error("device {0} is not denied")]
+    NotDenied(DeviceId),
     /// The server could not make randomness.
     #[error("the system gave no random bytes: {0}")]
     Random(std::io::Error),

@@ -1,11 +1,13 @@
 //! The use cases that change state, other than publishing: products, approvals, withdrawals, holds, pins, policies,
-//! devices, tokens, device reports, and what people do with rollouts (`rollouts`).
+//! devices, tokens, enrolments, denials, device reports, and what people do with rollouts (`rollouts`).
 //!
 //! Each is one function: it takes the catalog, the actor and checked input, builds its events against the newest state
 //! inside the commit, and returns what is now true. What this room deliberately does not do: it knows no HTTP and no
 //! roles (the caller has checked that the actor may), and it decides nothing about devices.
 
+mod denials;
 mod devices;
+mod enrolments;
 mod error;
 mod holds;
 mod pins;
@@ -18,13 +20,19 @@ mod rollouts_tick;
 mod tokens;
 
 #[cfg(test)]
+mod enrolments_tests;
+#[cfg(test)]
 mod reports_tests;
 #[cfg(test)]
 mod rollouts_tick_tests;
 #[cfg(test)]
 mod tests;
 
+pub use denials::{allow_device, deny_device};
 pub use devices::{DEVICES_PER_EVENT, Imported, import_devices, remove_devices};
+pub use enrolments::{
+    ENROLMENTS_OPEN_MAX, EnrolmentCode, create_enrolment, enrol_with_certificate, enrol_with_token, open_enrolment,
+};
 pub use error::ControlError;
 pub use holds::{NewHold, add_hold, lift_hold};
 pub use pins::{NewPin, add_pin, remove_pin};

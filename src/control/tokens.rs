@@ -28,6 +28,12 @@ impl TokenKey {
     pub fn hash(&self, secret: &Secret) -> Blake3Digest {
         Blake3Digest::from_bytes(*blake3::keyed_hash(&self.0, &secret.0).as_bytes())
     }
+
+    /// What the journal keeps of a secret that is no token: under a key of its own, so that one kind is never another.
+    pub(super) fn hash_for(&self, context: &str, secret: &[u8; 32]) -> Blake3Digest {
+        let key = blake3::derive_key(context, &self.0);
+        Blake3Digest::from_bytes(*blake3::keyed_hash(&key, secret).as_bytes())
+    }
 }
 
 impl fmt::Debug for TokenKey {

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::DeviceId;
 use super::name::{NameError, name};
 
 name!(
     /// The person or component that made a change, as its credential names it.
     Actor,
     "name of an actor",
-    "1 to 128 printable characters without spaces",
-    |text| (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+    "1 to 160 printable characters without spaces",
+    |text| (1..=160).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 );
 name!(
     /// Why something was done, in a person's words.
@@ -42,5 +43,10 @@ impl Actor {
     /// Whoever holds the token that `init` wrote.
     pub fn admin() -> Self {
         Self("admin".into())
+    }
+
+    /// A device that enrols itself. The longest name of a device still fits.
+    pub fn device(device: &DeviceId) -> Self {
+        Self(format!("device:{device}").into())
     }
 }

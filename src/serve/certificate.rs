@@ -60,6 +60,11 @@ impl IdentityRule {
         })?
     }
 
+    /// The SAN URI in which this rule finds `name`, if it looks at SAN URIs.
+    pub fn san_uri(&self, name: &str) -> Option<String> {
+        (self.source == NameSource::SanUri).then(|| format!("{}{name}{}", self.before, self.after))
+    }
+
     fn all<'c>(&self, names: &'c CertificateNames) -> impl Iterator<Item = &'c str> {
         let candidates = match self.source {
             NameSource::SanUri => names.uris.as_slice(),

@@ -11,7 +11,8 @@ use http::{Extensions, HeaderMap, StatusCode};
 
 use super::AdminServices;
 use crate::control::Secret;
-use crate::model::{Actor, GroupName, ProductName, Reach, Role, TokenScope};
+use crate::model::{Actor, DeviceId, GroupName, ProductName, Reach, Role, TokenScope};
+use crate::policy::{Requester, group_of};
 use crate::serve::device::bearer;
 use crate::serve::peer::Peer;
 use crate::serve::problem::Problem;
@@ -25,7 +26,8 @@ pub enum Action {
     Publish,
     /// Approves and withdraws releases, asks for emergencies and approves them.
     Approve,
-    /// Adds and lifts holds and pins, steers rollouts, applies policies, imports devices, keeps the store in order.
+    /// Adds and lifts holds and pins, steers rollouts, applies policies, imports, enrols and denies devices, keeps the
+    /// store in order.
     Operate,
     /// Creates, lists and revokes tokens.
     Administer,
@@ -70,6 +72,22 @@ impl Person {
     pub fn on_everything(&self) -> Result<&Actor, Problem> {
         let is_everywhere = self.reach.is_everywhere();
         is_everywhere.then_some(&self.actor).ok_or_else(|| beyond(format_args!("everything, which this concerns")))
+    }
+}
+
+/// Whoever changes what one device may do at all: it concerns all products, and the group that the device is in.
+pub(super) fn on_device<'p>(
+    person: &'p Person,
+    services: &AdminServices,
+    device: &DeviceId,
+) -> Result<&'p Actor, Problem> {
+    if !person.reach.has_all_products() || person.reach.is_everywhere() {
+        return person.on_everything();
+    }
+    let who = Requester { device: Some(device), ..Requester::default() };
+    match group_of(&services.catalog.snapshot(), &who, services.catalog.now()) {
+        Some(group) => person.on_group(group.name()),
+        None => person.on_everything(),
     }
 }
 

@@ -1,16 +1,20 @@
 //! The inventory of devices.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::{Person, Services};
+use super::enrolments::EnrolmentAnswer;
 use super::extract::{InPath, InQuery, Sent};
 use super::refusals::failed;
 use crate::catalog::DeviceStatus;
 use crate::control::{ControlError, import_devices, remove_devices};
-use crate::model::{Device, DeviceId, ProductName};
+use crate::model::{Denial, Device, DeviceId, ProductName, Token, TokenId, TokenScope};
 use crate::serve::problem::Problem;
 
 const LIMIT_DEFAULT: usize = 100;
@@ -34,6 +38,9 @@ pub(super) struct Which {
 pub(super) struct DevicesAnswer {
     #[schema(value_type = Vec<Object>)]
     devices: Vec<Device>,
+    /// Those of them that are denied.
+    #[schema(value_type = Vec<String>)]
+    denied: Vec<DeviceId>,
     /// Where the next part begins; absent after the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -85,16 +92,58 @@ pub(super) async fn list(State(services): Services, InQuery(which): InQuery<Whic
     }
     devices.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     let next = devices.last().filter(|_| more).map(|device| device.id.clone());
-    Json(DevicesAnswer { devices: devices.into_iter().cloned().collect(), next })
+    let is_denied = |device: &&Device| snapshot.denial(&device.id).is_some();
+    let denied = devices.iter().copied().filter(is_denied).map(|device| device.id.clone()).collect();
+    Json(DevicesAnswer { devices: devices.into_iter().cloned().collect(), denied, next })
 }
 
-/// A device, and what it last reported of each product.
+/// A device, its credentials, and what it last reported of each product.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DeviceAnswer {
     #[serde(flatten)]
     #[schema(value_type = Object)]
     device: Device,
+    /// Whether the inventory knows it; of any other device only credentials and denial are shown.
+    in_inventory: bool,
+    /// Since when, by whom and why it gets nothing; absent where it is not denied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    denial: Option<Denial>,
+    /// Its tokens, without their secrets; those that ended, too.
+    tokens: Vec<DeviceToken>,
+    /// Its enrolments whose codes can still be used.
+    enrolments: Vec<EnrolmentAnswer>,
     reported: Vec<ReportedAnswer>,
+}
+
+/// A device's token, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DeviceToken {
+    id: TokenId,
+    /// Whether it is taken now.
+    valid: bool,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    created_by: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    revoked_at: Option<Timestamp>,
+}
+
+impl DeviceToken {
+    fn new(token: &Token, now: Timestamp) -> Self {
+        Self {
+            id: token.id,
+            valid: token.is_valid_at(now),
+            created_at: token.created.at,
+            created_by: token.created.by.to_string(),
+            expires_at: token.expires_at,
+            revoked_at: token.revoked.as_ref().map(|stamp| stamp.at),
+        }
+    }
 }
 
 /// What a device last reported of a product.
@@ -107,23 +156,33 @@ pub(super) struct ReportedAnswer {
     status: DeviceStatus,
 }
 
-/// One device.
+/// One device: of the inventory, or one that has a credential or is denied.
 #[utoipa::path(get, path = "/v1/devices/{id}", params(("id" = String, Path)),
-    responses((status = 200, body = DeviceAnswer), (status = 404, description = "not in the inventory")))]
+    responses((status = 200, body = DeviceAnswer), (status = 404, description = "nothing is known of it")))]
 pub(super) async fn show(
     State(services): Services,
     InPath(id): InPath<DeviceId>,
 ) -> Result<Json<DeviceAnswer>, Problem> {
-    let snapshot = services.catalog.snapshot();
-    let device = snapshot.device(&id).and_then(|history| history.latest());
-    let device = device.ok_or_else(|| ControlError::UnknownDevice(id.clone()))?;
+    let (snapshot, now) = (services.catalog.snapshot(), services.catalog.now());
+    let known = snapshot.device(&id).and_then(|history| history.latest());
+    let denial = snapshot.denial(&id).map(|denial| Denial::clone(denial));
+    let is_own = |token: &&Arc<Token>| matches!(&token.scope, TokenScope::Device(device) if *device == id);
+    let tokens: Vec<_> = snapshot.tokens().filter(is_own).map(|token| DeviceToken::new(token, now)).collect();
+    let open = snapshot.enrolments().filter(|enrolment| enrolment.device == id && enrolment.is_open_at(now));
+    let enrolments: Vec<_> = open.map(|enrolment| EnrolmentAnswer::new(enrolment)).collect();
+    if known.is_none() && denial.is_none() && tokens.is_empty() && enrolments.is_empty() {
+        return Err(ControlError::UnknownDevice(id).into());
+    }
     let mut reported = Vec::new();
     for product in snapshot.products().map(|product| &product.product().name) {
         if let Some(status) = services.catalog.device_status(&id, product).map_err(|error| failed(&error))? {
             reported.push(ReportedAnswer { product: product.clone(), status });
         }
     }
-    Ok(Json(DeviceAnswer { device: Device::clone(device), reported }))
+    let nothing =
+        || Device { id: id.clone(), platform: None, tags: Default::default(), attributes: Default::default() };
+    let device = known.map_or_else(nothing, |device| Device::clone(device));
+    Ok(Json(DeviceAnswer { device, in_inventory: known.is_some(), denial, tokens, enrolments, reported }))
 }
 
 /// Puts devices into the inventory, replacing what was known of the same ids.

@@ -6,6 +6,8 @@
 
 mod access;
 mod answers;
+mod denials;
+mod enrolments;
 mod explain;
 mod extract;
 mod holds;
@@ -61,6 +63,8 @@ pub struct AdminServices {
     pub download_grace: SignedDuration,
     /// The key under which tokens are kept.
     pub token_key: TokenKey,
+    /// How long an enrolment's code is taken where nothing else is said.
+    pub code_valid_for: SignedDuration,
     /// Everything that was registered.
     pub metrics: Metrics,
     /// Long work on the store.

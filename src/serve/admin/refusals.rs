@@ -25,8 +25,9 @@ impl From<ControlError> for Problem {
             E::OtherClass { .. } | E::OtherRelease { .. } | E::WrongState { .. } | E::Ended { .. } => {
                 StatusCode::CONFLICT
             }
+            E::DeviceDenied(_) | E::NotDenied(_) | E::TooManyEnrolments { .. } => StatusCode::CONFLICT,
             E::OtherPolicy { .. } => StatusCode::PRECONDITION_FAILED,
-            E::OwnRelease { .. } => StatusCode::FORBIDDEN,
+            E::OwnRelease { .. } | E::BadCode => StatusCode::FORBIDDEN,
             E::UnknownGroup(_) | E::UnknownRing(_) | E::EndsInThePast | E::BadPolicy(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }

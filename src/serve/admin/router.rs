@@ -15,8 +15,8 @@ use utoipa_axum::routes;
 
 use super::access::{Action, authorize};
 use super::{
-    AdminServices, explain, holds, inventory, journal, maintenance, open, pins, policies, products, releases, rollouts,
-    shares, shares_add, shares_stage, tokens, uploads,
+    AdminServices, denials, enrolments, explain, holds, inventory, journal, maintenance, open, pins, policies,
+    products, releases, rollouts, shares, shares_add, shares_stage, tokens, uploads,
 };
 use crate::serve::bodies::RequestBody;
 use crate::serve::problem::Problem;
@@ -96,6 +96,9 @@ fn guarded_routes() -> [(Action, Routes); 5] {
         .routes(routes!(shares_stage::note_target))
         .routes(routes!(inventory::import))
         .routes(routes!(inventory::remove))
+        .routes(routes!(denials::deny))
+        .routes(routes!(denials::allow))
+        .routes(routes!(enrolments::create))
         .routes(routes!(maintenance::verify))
         .routes(routes!(maintenance::scrub))
         .routes(routes!(maintenance::sweep))
@@ -132,6 +135,8 @@ fn reading_routes() -> Routes {
         .routes(routes!(rollouts::timeline))
         .routes(routes!(inventory::list))
         .routes(routes!(inventory::show))
+        .routes(routes!(denials::list))
+        .routes(routes!(enrolments::list))
         .routes(routes!(explain::explain))
         .routes(routes!(shares::list))
         .routes(routes!(shares::show))

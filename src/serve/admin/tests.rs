@@ -31,8 +31,10 @@ DELETE /v1/uploads/{id}
 GET /healthz
 GET /metrics
 GET /readyz
+GET /v1/denials
 GET /v1/devices
 GET /v1/devices/{id}
+GET /v1/enrolments
 GET /v1/explain
 GET /v1/holds
 GET /v1/journal
@@ -58,6 +60,9 @@ GET /v1/uploads/{id}
 PATCH /v1/uploads/{id}
 POST /v1/devices/import
 POST /v1/devices/remove
+POST /v1/devices/{id}/allow
+POST /v1/devices/{id}/deny
+POST /v1/enrolments
 POST /v1/holds
 POST /v1/holds/{id}/lift
 POST /v1/journal/verify

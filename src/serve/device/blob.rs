@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::offer::peer_address;
 use super::route::BlobName;
-use super::{Answer, Backend, Inner, Problem, Refusal, RequestBody, identify};
+use super::{Answer, Backend, Inner, Problem, Refusal, RequestBody};
 use crate::model::{Artifact, Release, Snapshot};
 use crate::policy::{Requester, may_download};
 use crate::serve::http::{Content, Representation, plan};
@@ -19,9 +19,7 @@ impl<B: Backend> Inner<B> {
         let snapshot = self.backend.snapshot();
         let now = self.backend.now(&snapshot);
         let address = peer_address(request);
-        let trusted = &self.options.header_trusted_from;
-        let device = identify(&self.backend, trusted, &snapshot, request.headers(), address, now)
-            .map_err(|_| Refusal::NotFound)?;
+        let device = self.identify(request, &snapshot, now).map_err(|_| Refusal::NotFound)?;
         self.admit(request, device.as_ref())?;
         let name = name.ok_or(Refusal::NotFound)?;
         let who = Requester { device: device.as_ref(), address, platform: None, current: None };

@@ -1,15 +1,25 @@
 //! Who a device request comes from.
 //!
-//! A bearer token proves a device. Without one, the header `Ringfence-Device` is believed from configured addresses
-//! only (a proxy that has authenticated the device) and ignored from all others. Without either, the request has no
-//! identity, and the policy's `unidentified` group takes it.
+//! 1. An `Authorization` header decides where there is one: a bearer token proves a device.
+//! 2. Else a client certificate: the configured rules say which name in it is the device.
+//! 3. Else the header `Ringfence-Device`, believed from configured addresses only (a proxy that has authenticated the
+//!    device) and ignored from all others.
+//! 4. Else the request has no identity, and the policy's `unidentified` group takes it.
 //!
-//! A credential that is wrong, expired, revoked or a person's is never taken for no credential: a device whose token was
-//! revoked must notice. Offers and reports answer it 401; blobs and shares answer
+//! A credential that is wrong, expired, revoked, a person's, or a denied device's is never taken for no credential: a
+//! device whose token was revoked must notice. So it is with a certificate that names nobody, and with a token and a
+//! certificate of two different devices. Offers and reports answer it 401; blobs and shares answer
 //! [`not_found`](crate::serve::not_found()) as they do to everything they refuse.
+//!
+//! A proxy may have a certificate itself. It then is a device like any other, whose header is ignored, unless its name
+//! is one of the configured proxies: such a certificate proves no device, and token or header decide as if there were
+//! none, the header still from configured addresses only.
 //!
 //! Shares also take the token as the password of `Basic`, with any user name: the clients that read them can send
 //! nothing else.
+
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -17,12 +27,13 @@ use std::net::IpAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName};
-use ipnet::IpNet;
+use http::{HeaderMap, HeaderName, Request};
 use jiff::Timestamp;
 
-use super::Backend;
-use crate::model::{DeviceId, Snapshot, TokenScope};
+use super::offer::peer_address;
+use super::{Backend, DeviceOptions, Inner, RequestBody};
+use crate::model::{Blake3Digest, DeviceId, Snapshot, TokenScope};
+use crate::serve::certificate::{ClientCertificate, IdentityRule};
 
 /// The header of a trusted proxy.
 static DEVICE_HEADER: HeaderName = HeaderName::from_static("ringfence-device");
@@ -31,57 +42,112 @@ static DEVICE_HEADER: HeaderName = HeaderName::from_static("ringfence-device");
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadCredential;
 
-/// The proven identity of a request, if it has one.
-pub(super) fn identify(
-    backend: &impl Backend,
-    trusted: &[IpNet],
-    snapshot: &Snapshot,
-    headers: &HeaderMap,
+/// All of a request that can say who sends it.
+#[derive(Debug, Clone, Copy)]
+struct Shown<'r> {
+    headers: &'r HeaderMap,
+    certificate: Option<&'r ClientCertificate>,
     address: Option<IpAddr>,
-    now: Timestamp,
-) -> Result<Option<DeviceId>, BadCredential> {
-    prove(backend, trusted, snapshot, headers, (address, now), |credential: &str| bearer(credential).map(Cow::Borrowed))
 }
 
-/// As [`identify`], for a reader of a share.
-pub(super) fn identify_reader(
-    backend: &impl Backend,
-    trusted: &[IpNet],
-    snapshot: &Snapshot,
-    headers: &HeaderMap,
-    address: Option<IpAddr>,
-    now: Timestamp,
-) -> Result<Option<DeviceId>, BadCredential> {
-    prove(backend, trusted, snapshot, headers, (address, now), |credential: &str| {
-        bearer(credential).map(Cow::Borrowed).or_else(|| password(credential).map(Cow::Owned))
-    })
+impl<'r> Shown<'r> {
+    fn of(request: &'r Request<RequestBody>) -> Self {
+        let certificate = request.extensions().get::<ClientCertificate>();
+        Self { headers: request.headers(), certificate, address: peer_address(request) }
+    }
 }
 
-fn prove(
-    backend: &impl Backend,
-    trusted: &[IpNet],
+impl<B: Backend> Inner<B> {
+    /// The proven identity of a request, if it has one.
+    pub(super) fn identify(
+        &self,
+        request: &Request<RequestBody>,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Option<DeviceId>, BadCredential> {
+        let secret = |credential: &str| bearer(credential).and_then(|secret| self.backend.token_hash(secret));
+        identify(secret, &self.options, &Shown::of(request), snapshot, now)
+    }
+
+    /// As [`Inner::identify`], for a reader of a share.
+    pub(super) fn identify_reader(
+        &self,
+        request: &Request<RequestBody>,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Option<DeviceId>, BadCredential> {
+        let secret = |credential: &str| {
+            let secret = bearer(credential).map(Cow::Borrowed).or_else(|| password(credential).map(Cow::Owned));
+            secret.and_then(|secret| self.backend.token_hash(&secret))
+        };
+        identify(secret, &self.options, &Shown::of(request), snapshot, now)
+    }
+}
+
+/// Who proves what, and whether that device may have anything at all. `token_hash` is the hash of the token in an
+/// `Authorization` header, if there is one in it.
+fn identify(
+    token_hash: impl Fn(&str) -> Option<Blake3Digest>,
+    options: &DeviceOptions,
+    shown: &Shown<'_>,
     snapshot: &Snapshot,
+    now: Timestamp,
+) -> Result<Option<DeviceId>, BadCredential> {
+    let by_certificate = shown.certificate.map(|certificate| by_certificate(options, certificate));
+    let device = match (by_token(token_hash, shown.headers, snapshot, now)?, by_certificate) {
+        (Some(token), Some(Named::Device(certificate))) if token != certificate => return Err(BadCredential),
+        (Some(token), _) => Some(token),
+        (None, Some(Named::Device(certificate))) => Some(certificate),
+        (None, Some(Named::Nobody)) => return Err(BadCredential),
+        (None, Some(Named::Proxy) | None) => by_header(options, shown)?,
+    };
+    match device {
+        Some(device) if snapshot.denial(&device).is_some() => Err(BadCredential),
+        device => Ok(device),
+    }
+}
+
+fn by_token(
+    token_hash: impl Fn(&str) -> Option<Blake3Digest>,
     headers: &HeaderMap,
-    (address, now): (Option<IpAddr>, Timestamp),
-    secret: impl for<'c> Fn(&'c str) -> Option<Cow<'c, str>>,
+    snapshot: &Snapshot,
+    now: Timestamp,
 ) -> Result<Option<DeviceId>, BadCredential> {
     let mut credentials = headers.get_all(AUTHORIZATION).iter();
-    if let Some(credential) = credentials.next() {
-        if credentials.next().is_some() {
-            return Err(BadCredential);
-        }
-        let secret = credential.to_str().ok().and_then(secret).ok_or(BadCredential)?;
-        let hash = backend.token_hash(&secret).ok_or(BadCredential)?;
-        let token = snapshot.token_by_hash(&hash).filter(|token| token.is_valid_at(now)).ok_or(BadCredential)?;
-        return match &token.scope {
-            TokenScope::Device(device) => Ok(Some(device.clone())),
-            TokenScope::Person { .. } => Err(BadCredential),
-        };
+    let Some(credential) = credentials.next() else { return Ok(None) };
+    if credentials.next().is_some() {
+        return Err(BadCredential);
     }
-    if !address.is_some_and(|address| trusted.iter().any(|network| network.contains(&address))) {
+    let hash = credential.to_str().ok().and_then(token_hash).ok_or(BadCredential)?;
+    let token = snapshot.token_by_hash(&hash).filter(|token| token.is_valid_at(now)).ok_or(BadCredential)?;
+    match &token.scope {
+        TokenScope::Device(device) => Ok(Some(device.clone())),
+        TokenScope::Person { .. } => Err(BadCredential),
+    }
+}
+
+/// What a certificate says.
+enum Named {
+    Device(DeviceId),
+    Proxy,
+    Nobody,
+}
+
+fn by_certificate(options: &DeviceOptions, ClientCertificate(names): &ClientCertificate) -> Named {
+    let name = IdentityRule::first(&options.certificate_identity, names);
+    match name.and_then(|name| name.parse::<DeviceId>().ok()) {
+        Some(name) if options.proxies.contains(&name) => Named::Proxy,
+        Some(device) => Named::Device(device),
+        None => Named::Nobody,
+    }
+}
+
+fn by_header(options: &DeviceOptions, shown: &Shown<'_>) -> Result<Option<DeviceId>, BadCredential> {
+    let trusted = &options.header_trusted_from;
+    if !shown.address.is_some_and(|address| trusted.iter().any(|network| network.contains(&address))) {
         return Ok(None);
     }
-    let mut names = headers.get_all(&DEVICE_HEADER).iter();
+    let mut names = shown.headers.get_all(&DEVICE_HEADER).iter();
     match (names.next(), names.next()) {
         (None, _) => Ok(None),
         (Some(name), None) => {

@@ -1,12 +1,14 @@
-//! What devices ask: offers, blobs, the files of shares, and taking their reports.
+//! What devices ask: offers, blobs, the files of shares, taking their reports, and enrolling them.
 //!
 //! A request goes: route → method → credential → the words of its query → what it may see → bytes. Each step can
 //! only refuse by what it has looked at so far, so no refusal tells more than the step before it knew. Everything about
 //! a product, release or blob that the requester may not see is [`not_found`], for every method and condition.
 //!
-//! This listener deliberately changes nothing but reports, and names no version but the decided one.
+//! This listener deliberately changes nothing but reports and the credential of a device that enrols, and names no
+//! version but the decided one.
 
 mod blob;
+mod enrol;
 mod group_cache;
 mod identity;
 mod metrics;
@@ -25,19 +27,22 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::bodies::RequestBody;
+use super::certificate::IdentityRule;
 use super::connection::Handler;
 use super::http::BytesBody;
 use super::not_found::not_found;
 use super::problem::Problem;
 use super::quota::{Quota, QuotaOptions};
 use crate::model::{Blake3Digest, DeviceId, Release, Report, ReportError, RingName, Snapshot};
+use enrol::WrongCodes;
+pub use enrol::{EnrolError, Enrolled, EnrolledCredential};
 use group_cache::GroupCache;
 pub(in crate::serve) use identity::bearer;
-use identity::identify;
 pub use metrics::DeviceMetrics;
 use offer::peer_address;
 use offer_text::OfferTexts;
@@ -62,6 +67,9 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         reports: Vec<Report>,
     ) -> impl Future<Output = Result<RecordedReports, RecordReportsError>> + Send;
+    /// Uses a code up for a certificate by this request in PEM, or for a token where there is none. Returns after
+    /// fsync; an error has used nothing up.
+    fn enrol(&self, code: String, csr: Option<String>) -> impl Future<Output = Result<Enrolled, EnrolError>> + Send;
 }
 
 /// What became of reports.
@@ -104,6 +112,10 @@ pub struct DeviceOptions {
     pub refusal_time: Duration,
     /// The caps on requests. Addresses in `header_trusted_from` have none, the devices behind them have theirs.
     pub quota: QuotaOptions,
+    /// How a verified client certificate names its device; without any, no certificate does.
+    pub certificate_identity: Vec<IdentityRule>,
+    /// The names, as those rules read them, of proxies: their certificates prove no device.
+    pub proxies: Vec<DeviceId>,
 }
 
 impl Default for DeviceOptions {
@@ -117,6 +129,8 @@ impl Default for DeviceOptions {
             boundary_salt: 0,
             refusal_time: Duration::from_millis(5),
             quota: QuotaOptions::default(),
+            certificate_identity: Vec::new(),
+            proxies: Vec::new(),
         }
     }
 }
@@ -132,6 +146,7 @@ struct Inner<B> {
     texts: OfferTexts,
     stragglers: Stragglers,
     quota: Quota,
+    wrong_codes: WrongCodes,
 }
 
 impl<B> Clone for DeviceApi<B> {
@@ -148,7 +163,8 @@ impl<B: Backend> DeviceApi<B> {
         let reach = SignedDuration::try_from(options.longest_transfer).unwrap_or(SignedDuration::MAX);
         let stragglers = Stragglers::new(options.straggler_grace, reach);
         let quota = Quota::new(&options.quota);
-        Self(Arc::new(Inner { backend, options, metrics, groups, texts, stragglers, quota }))
+        let wrong_codes = WrongCodes::default();
+        Self(Arc::new(Inner { backend, options, metrics, groups, texts, stragglers, quota, wrong_codes }))
     }
 }
 
@@ -202,7 +218,9 @@ impl<B: Backend> Inner<B> {
             Route::Offer(_) | Route::Blob(_) | Route::Share(_) | Route::Health if !reads => {
                 Err(Problem::method_not_allowed("GET, HEAD").into())
             }
-            Route::Reports if request.method() != Method::POST => Err(Problem::method_not_allowed("POST").into()),
+            Route::Reports | Route::Enrol if request.method() != Method::POST => {
+                Err(Problem::method_not_allowed("POST").into())
+            }
             Route::Health => Ok(health()),
             Route::Offer(product) => self.offer(product.as_deref(), &request),
             Route::Blob(name) => self.blob(name.as_ref(), &request),
@@ -214,9 +232,23 @@ impl<B: Backend> Inner<B> {
                 Ok(response)
             }
             Route::Reports => self.reports(request).await,
+            Route::Enrol => self.enrol(request).await,
             Route::Unknown => Err(Refusal::NotFound),
         }
     }
+}
+
+/// A whole body of at most so many bytes.
+async fn read_body(request: Request<RequestBody>, max_bytes: usize) -> Result<Bytes, Problem> {
+    let body = Limited::new(request.into_body(), max_bytes).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            let detail = format!("the body has at most {max_bytes} bytes here");
+            Problem::with_detail(StatusCode::PAYLOAD_TOO_LARGE, detail)
+        } else {
+            Problem::with_detail(StatusCode::REQUEST_TIMEOUT, error.to_string())
+        }
+    })?;
+    Ok(body.to_bytes())
 }
 
 /// For load balancers: the listener answers. Whether the server is ready is the admin listener's `/readyz`.

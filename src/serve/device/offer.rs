@@ -7,7 +7,7 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MA
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 
-use super::{Answer, Backend, Inner, Problem, Refusal, RequestBody, identify};
+use super::{Answer, Backend, Inner, Problem, Refusal, RequestBody};
 use crate::model::{DeviceId, Platform, ProductName, Snapshot, Version};
 use crate::policy::{Decision, Requester, decide_in_group};
 use crate::serve::http::BytesBody;
@@ -21,8 +21,8 @@ impl<B: Backend> Inner<B> {
         let snapshot = self.backend.snapshot();
         let now = self.backend.now(&snapshot);
         let address = peer_address(request);
-        let trusted = &self.options.header_trusted_from;
-        let device = identify(&self.backend, trusted, &snapshot, request.headers(), address, now)
+        let device = self
+            .identify(request, &snapshot, now)
             .map_err(|_| Problem::unauthorized("the device's credential is not valid"))?;
         self.admit(request, device.as_ref())?;
         let query = parse_query(request.uri().query().unwrap_or_default())?;

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::offer::peer_address;
-use super::{Answer, Backend, Inner, Problem, RecordReportsError, RequestBody, identify};
+use super::{Answer, Backend, Inner, Problem, RecordReportsError, RequestBody, read_body};
 use crate::model::{DeviceId, MetricName, MetricValue, ProductName, Report, ReportEvent, ReportId, Version};
 use crate::serve::http::BytesBody;
 
@@ -39,14 +37,14 @@ impl<B: Backend> Inner<B> {
     pub(super) async fn reports(&self, request: Request<RequestBody>) -> Answer {
         let snapshot = self.backend.snapshot();
         let now = self.backend.now(&snapshot);
-        let trusted = &self.options.header_trusted_from;
-        let device = identify(&self.backend, trusted, &snapshot, request.headers(), peer_address(&request), now)
+        let device = self
+            .identify(&request, &snapshot, now)
             .map_err(|_| Problem::unauthorized("the device's credential is not valid"))?
             .ok_or_else(|| Problem::unauthorized("a report needs the device's credential"))?;
         self.admit(&request, Some(&device))?;
         // A snapshot is not to be held while a slow body comes in.
         drop(snapshot);
-        let body = read(request).await?;
+        let body = read_body(request, BODY_MAX_BYTES).await?;
         let reports = parse(&body, &device, now)?;
         self.admit_reports(&device, reports.len())?;
         let recorded = self.backend.record_reports(reports).await.map_err(refused)?;
@@ -56,18 +54,6 @@ impl<B: Backend> Inner<B> {
         response.headers_mut().insert(CONTENT_LENGTH, text.len().into());
         Ok(response.map(|()| BytesBody::from(Bytes::from(text))))
     }
-}
-
-async fn read(request: Request<RequestBody>) -> Result<Bytes, Problem> {
-    let body = Limited::new(request.into_body(), BODY_MAX_BYTES).collect().await.map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            let detail = format!("the body of a report has at most {BODY_MAX_BYTES} bytes");
-            Problem::with_detail(StatusCode::PAYLOAD_TOO_LARGE, detail)
-        } else {
-            Problem::with_detail(StatusCode::REQUEST_TIMEOUT, error.to_string())
-        }
-    })?;
-    Ok(body.to_bytes())
 }
 
 fn parse(body: &[u8], device: &DeviceId, now: Timestamp) -> Result<Vec<Report>, Problem> {
@@ -95,6 +81,47 @@ fn refused(error: RecordReportsError) -> Problem {
         RecordReportsError::Unavailable(error) => {
             tracing::error!(error, "reports cannot be stored");
             Problem::try_again(60, "reports cannot be stored at the moment")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    fn report() -> Map<String, Value> {
+        let Value::Object(report) = json!({"id": "r1", "product": "av", "version": "1.0", "event": "installed"}) else {
+            unreachable!()
+        };
+        report
+    }
+
+    proptest! {
+        /// Whatever else a body says, the report is that of the device that proved itself, or there is none.
+        #[test]
+        fn a_report_is_its_senders(
+            extra in prop::collection::btree_map(
+                prop_oneof!["device|group|ring|Device|device_id|identity|tags|attributes|received_at|at|code|metrics", "[a-z_]{1,10}"],
+                prop_oneof![Just(json!("canary-1")), Just(json!(["canary-1"])), Just(json!({"id": "canary-1"})), Just(json!(1))],
+                0..4,
+            ),
+            is_list: bool,
+        ) {
+            let mut sent = report();
+            sent.extend(extra.iter().filter(|(name, _)| !report().contains_key(*name)).map(|(n, v)| (n.clone(), v.clone())));
+            let body = if is_list { json!([sent, report()]) } else { json!(sent) };
+            let device: DeviceId = "pos-1".parse().unwrap();
+            let now = Timestamp::from_second(1_700_000_000).unwrap();
+            for taken in parse(body.to_string().as_bytes(), &device, now).iter().flatten() {
+                prop_assert_eq!(&taken.device, &device);
+                prop_assert_eq!(taken.received_at, now);
+            }
+            if ["device", "group", "ring", "received_at"].iter().any(|name| extra.contains_key(*name)) {
+                prop_assert!(parse(body.to_string().as_bytes(), &device, now).is_err());
+            }
         }
     }
 }

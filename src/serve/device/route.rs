@@ -18,6 +18,8 @@ pub(super) enum Route {
     Share(Option<ShareAddress>),
     /// `/v1/reports`
     Reports,
+    /// `/v1/enrol`
+    Enrol,
     /// Anything else.
     Unknown,
 }
@@ -39,12 +41,13 @@ pub(super) enum RouteKind {
     Blob,
     Share,
     Reports,
+    Enrol,
     Unknown,
 }
 
 impl RouteKind {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Health, Self::Offer, Self::Blob, Self::Share, Self::Reports, Self::Unknown];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Health, Self::Offer, Self::Blob, Self::Share, Self::Reports, Self::Enrol, Self::Unknown];
 
     pub(super) const fn pattern(self) -> &'static str {
         match self {
@@ -53,6 +56,7 @@ impl RouteKind {
             Self::Blob => "/v1/blobs/{digest}",
             Self::Share => "/shares/{share}/{path}",
             Self::Reports => "/v1/reports",
+            Self::Enrol => "/v1/enrol",
             Self::Unknown => "other",
         }
     }
@@ -76,6 +80,7 @@ impl Route {
         }
         match path {
             "/v1/reports" => Self::Reports,
+            "/v1/enrol" => Self::Enrol,
             "/healthz" => Self::Health,
             _ => Self::Unknown,
         }
@@ -88,6 +93,7 @@ impl Route {
             Self::Blob(_) => RouteKind::Blob,
             Self::Share(_) => RouteKind::Share,
             Self::Reports => RouteKind::Reports,
+            Self::Enrol => RouteKind::Enrol,
             Self::Unknown => RouteKind::Unknown,
         }
     }
@@ -117,9 +123,18 @@ mod tests {
         }
         assert_eq!(Route::of("/shares/s/x"), Route::Share(ShareAddress::parse("s/x")));
         assert_eq!(Route::of("/shares/s"), Route::Share(None));
-        for unknown in
-            ["", "/", "*", "/v1/offers", "/v1/reports/", "//v1/reports", "/v1/blobs", "/shares", "/%73hares/s/x"]
-        {
+        for unknown in [
+            "",
+            "/",
+            "*",
+            "/v1/offers",
+            "/v1/reports/",
+            "/v1/enrol/",
+            "//v1/reports",
+            "/v1/blobs",
+            "/shares",
+            "/%73hares/s/x",
+        ] {
             assert_eq!(Route::of(unknown), Route::Unknown, "{unknown}");
         }
     }

@@ -14,7 +14,6 @@ use http::header::HeaderValue;
 use http::{Request, Response};
 use jiff::Timestamp;
 
-use super::identity::identify_reader;
 use super::offer::peer_address;
 use super::{Backend, Inner, Refusal, RequestBody};
 use crate::model::Snapshot;
@@ -36,9 +35,7 @@ impl<B: Backend> Inner<B> {
         let snapshot = self.backend.snapshot();
         let now = self.backend.now(&snapshot);
         let address = peer_address(request);
-        let trusted = &self.options.header_trusted_from;
-        let device = identify_reader(&self.backend, trusted, &snapshot, request.headers(), address, now)
-            .map_err(|_| Refusal::NotFound)?;
+        let device = self.identify_reader(request, &snapshot, now).map_err(|_| Refusal::NotFound)?;
         self.admit(request, device.as_ref())?;
         let asked = asked.ok_or(Refusal::NotFound)?;
         let applied = snapshot.policy_at(now).and_then(|applied| applied.policy().ok());

@@ -1,5 +1,7 @@
 //! The device listener over real sockets.
 
+mod denied;
+mod enrol;
 mod measure;
 mod share_sets;
 mod shares;

@@ -14,7 +14,10 @@ use crate::model::{
     Actor, ApprovalRule, Artifact, Blake3Digest, Class, DeviceId, Event, EventRecord, HoldScope, Platform, Release,
     ReleaseManifest, Report, ReportError, RingName, Sha256Digest, ShareFile, Snapshot, TokenScope,
 };
-use crate::serve::device::{Backend, DeviceApi, DeviceMetrics, DeviceOptions, RecordReportsError, RecordedReports};
+use crate::serve::device::{
+    Backend, DeviceApi, DeviceMetrics, DeviceOptions, EnrolError, Enrolled, EnrolledCredential, RecordReportsError,
+    RecordedReports,
+};
 use crate::serve::{ConnectionMetrics, Limits, Listener, ListenerName, ServeOptions, serve};
 
 pub(super) const POLICY: &str = r#"
@@ -148,6 +151,7 @@ impl World {
             reports: Arc::default(),
             bodies_read: Arc::default(),
             offers: Arc::default(),
+            codes: Arc::default(),
         };
         let (reports, bodies_read) = (backend.reports.clone(), backend.bodies_read.clone());
         let offers = backend.offers.clone();
@@ -178,6 +182,7 @@ struct TestBackend {
     reports: Arc<Mutex<Vec<Report>>>,
     bodies_read: Arc<Mutex<usize>>,
     offers: Arc<Mutex<Vec<(String, String, String)>>>,
+    codes: Arc<Mutex<Vec<String>>>,
 }
 
 impl Backend for TestBackend {
@@ -210,6 +215,21 @@ impl Backend for TestBackend {
         let recorded = reports.len();
         self.reports.lock().unwrap().extend(reports);
         Ok(RecordedReports { recorded, repeated: 0 })
+    }
+
+    /// `rfe_` and a name is that device's code, once; there is no CA.
+    async fn enrol(&self, code: String, csr: Option<String>) -> Result<Enrolled, EnrolError> {
+        let mut used = self.codes.lock().unwrap();
+        let device = code.strip_prefix("rfe_").and_then(|name| name.parse().ok()).ok_or(EnrolError::BadCode)?;
+        if used.contains(&code) {
+            return Err(EnrolError::BadCode);
+        }
+        if csr.is_some() {
+            return Err(EnrolError::BadRequest("no certificates here".into()));
+        }
+        used.push(code);
+        let credential = EnrolledCredential::Token { token: format!("rf_{device}"), expires_at: None };
+        Ok(Enrolled { device, credential })
     }
 }
 

@@ -183,7 +183,7 @@ emergency = { approvers = ["a", "b", "a"] }"#,
     (
         r#"canary = { waves = ["100% bake 1h"], gate = { samples = 20, failures = "1%" } }
 emergency = { approvers = ["a", "b c"] }"#,
-        r#"line 20: plan.intelligence.emergency, approvers: "b c" is not a name of an actor: 1 to 128 printable characters without spaces"#,
+        r#"line 20: plan.intelligence.emergency, approvers: "b c" is not a name of an actor: 1 to 160 printable characters without spaces"#,
     ),
     (
         r#"canary = { waves = ["100% bake 1h"], gate = { samples = 20, failures = "1%" } }
