@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::catalog::Catalog;
 use crate::control::{ControlError, Secret, TokenKey, record_reports};
-use crate::model::{Blake3Digest, DeviceId, Release, Report, RingName, Snapshot};
+use crate::model::{Blake3Digest, DeviceId, Release, Report, RingName, Snapshot, TokenId, TokenListener};
 use crate::serve::device::{Backend, RecordReportsError, RecordedReports};
 
 /// The catalog as the device listener sees it.
@@ -35,6 +35,10 @@ impl Backend for DeviceBackend {
 
     fn note_offer(&self, snapshot: &Snapshot, device: &DeviceId, release: &Release, ring: &RingName, now: Timestamp) {
         self.catalog.note_offer(snapshot, device, release, ring, now);
+    }
+
+    fn note_token_use(&self, token: TokenId, now: Timestamp) {
+        self.catalog.token_uses().note(token, TokenListener::Device, now);
     }
 
     async fn record_reports(&self, reports: Vec<Report>) -> Result<RecordedReports, RecordReportsError> {

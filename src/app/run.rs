@@ -128,7 +128,12 @@ pub(super) async fn run<F: Future<Output = ()>>(
 
     let tasks = TaskTracker::new();
     let bound = listeners.bound.clone();
+    if let Some(oidc) = handlers.oidc.clone() {
+        let hangup = signal(SignalKind::hangup()).map_err(AppError::Runtime)?;
+        tasks.spawn(background::watch_jwks(oidc, hangup, stop.clone()));
+    }
     listeners.serve(handlers, settings, &tasks, &stop);
+    tasks.spawn(background::write_token_uses(core.clone(), stop.clone()));
     tasks.spawn(background::expire_uploads(core.clone(), stop.clone()));
     tasks.spawn(background::expire_reports(core.clone(), stop.clone()));
     tasks.spawn(background::scrub(keeper.clone(), settings.store.scrub_every, stop.clone()));

@@ -6,6 +6,7 @@
 mod error;
 mod file;
 mod locate;
+mod people;
 mod settings;
 mod targets;
 mod validate;
@@ -15,8 +16,8 @@ pub use error::ConfigError;
 pub use file::schema;
 pub use settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogFormat,
-    LogLevel, LogSettings, PolicySettings, ReportSettings, Settings, SharesSettings, StagerSettings, StoreSettings,
-    TargetSettings,
+    LogLevel, LogSettings, OidcSettings, PersonSettings, PolicySettings, ReportSettings, Settings, SharesSettings,
+    StagerSettings, StoreSettings, TargetSettings,
 };
 pub use values::{ByteSize, Length, ValueError, parse_length};
 

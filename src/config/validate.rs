@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::Finding;
 use super::file::{AdminTable, AlertTable, DeviceTable, File, LimitsTable, LogTable, StoreTable};
+use super::people::{oidc_settings, people_settings};
 use super::settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogSettings,
     PolicySettings, ReportSettings, Settings, SharesSettings, StoreSettings,
@@ -38,6 +39,8 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         log,
         stager,
         target,
+        person,
+        oidc,
     } = file;
     let data = data_directory(&data, base)?;
     let LogTable { format, level } = log;
@@ -63,6 +66,8 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         log: LogSettings { format, level },
         stager: stager_settings(stager)?,
         targets: target_settings(target, base)?,
+        people: people_settings(person)?,
+        oidc: oidc_settings(oidc, base)?,
         data,
     };
     if overlap(settings.device.listen, settings.admin.listen) {

@@ -74,7 +74,10 @@ fn prove(
         let hash = backend.token_hash(&secret).ok_or(BadCredential)?;
         let token = snapshot.token_by_hash(&hash).filter(|token| token.is_valid_at(now)).ok_or(BadCredential)?;
         return match &token.scope {
-            TokenScope::Device(device) => Ok(Some(device.clone())),
+            TokenScope::Device(device) => {
+                backend.note_token_use(token.id, now);
+                Ok(Some(device.clone()))
+            }
             TokenScope::Person { .. } => Err(BadCredential),
         };
     }

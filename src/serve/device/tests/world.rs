@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::{
     Actor, ApprovalRule, Artifact, Blake3Digest, Class, DeviceId, Event, EventRecord, HoldScope, Platform, Release,
-    ReleaseManifest, Report, ReportError, RingName, Sha256Digest, ShareFile, Snapshot, TokenScope,
+    ReleaseManifest, Report, ReportError, RingName, Sha256Digest, ShareFile, Snapshot, TokenId, TokenScope,
 };
 use crate::serve::device::{Backend, DeviceApi, DeviceMetrics, DeviceOptions, RecordReportsError, RecordedReports};
 use crate::serve::{ConnectionMetrics, Limits, Listener, ListenerName, ServeOptions, serve};
@@ -148,9 +148,10 @@ impl World {
             reports: Arc::default(),
             bodies_read: Arc::default(),
             offers: Arc::default(),
+            token_uses: Arc::default(),
         };
         let (reports, bodies_read) = (backend.reports.clone(), backend.bodies_read.clone());
-        let offers = backend.offers.clone();
+        let (offers, token_uses) = (backend.offers.clone(), backend.token_uses.clone());
         let mut registry = Registry::default();
         let options =
             DeviceOptions { header_trusted_from: vec!["127.0.0.1/32".parse().unwrap()], ..DeviceOptions::default() };
@@ -161,7 +162,7 @@ impl World {
         let metrics = ConnectionMetrics::register(&mut registry);
         let options = ServeOptions { name: ListenerName::Device, limits: Limits::default(), metrics };
         tokio::spawn(serve(listener, api, options, stop.clone()));
-        Server { address, reports, bodies_read, offers, present, _stop: stop.drop_guard() }
+        Server { address, reports, bodies_read, offers, token_uses, present, _stop: stop.drop_guard() }
     }
 }
 
@@ -178,6 +179,7 @@ struct TestBackend {
     reports: Arc<Mutex<Vec<Report>>>,
     bodies_read: Arc<Mutex<usize>>,
     offers: Arc<Mutex<Vec<(String, String, String)>>>,
+    token_uses: Arc<Mutex<Vec<TokenId>>>,
 }
 
 impl Backend for TestBackend {
@@ -203,6 +205,10 @@ impl Backend for TestBackend {
         self.offers.lock().unwrap().push(offer);
     }
 
+    fn note_token_use(&self, token: TokenId, _: Timestamp) {
+        self.token_uses.lock().unwrap().push(token);
+    }
+
     async fn record_reports(&self, reports: Vec<Report>) -> Result<RecordedReports, RecordReportsError> {
         if reports.iter().any(|report| report.version.as_str() == "9.9") {
             return Err(ReportError::UnknownRelease.into());
@@ -219,6 +225,8 @@ pub(super) struct Server {
     pub(super) bodies_read: Arc<Mutex<usize>>,
     /// Device, version and ring of each offer that was noted.
     pub(super) offers: Arc<Mutex<Vec<(String, String, String)>>>,
+    /// The tokens that were taken, in order.
+    pub(super) token_uses: Arc<Mutex<Vec<TokenId>>>,
     present: Present,
     _stop: tokio_util::sync::DropGuard,
 }
