@@ -5,6 +5,8 @@
 //! looks is decided in `refusals` alone. Every change is made in the name of the [`Person`] of the request.
 
 mod access;
+#[cfg(test)]
+mod access_tests;
 mod answers;
 mod explain;
 mod extract;
