@@ -11,7 +11,7 @@ use crate::control::{
     ControlError, EnrolmentCode, Secret, TokenKey, enrol_with_certificate, enrol_with_token, open_enrolment,
     record_reports,
 };
-use crate::model::{Blake3Digest, DeviceId, Release, Report, RingName, Snapshot, TokenScope};
+use crate::model::{Blake3Digest, DeviceId, Release, Report, RingName, Snapshot, TokenId, TokenListener, TokenScope};
 use crate::serve::device::{Backend, EnrolError, Enrolled, EnrolledCredential, RecordReportsError, RecordedReports};
 
 /// The catalog as the device listener sees it.
@@ -40,6 +40,10 @@ impl Backend for DeviceBackend {
 
     fn note_offer(&self, snapshot: &Snapshot, device: &DeviceId, release: &Release, ring: &RingName, now: Timestamp) {
         self.catalog.note_offer(snapshot, device, release, ring, now);
+    }
+
+    fn note_token_use(&self, token: TokenId, now: Timestamp) {
+        self.catalog.token_uses().note(token, TokenListener::Device, now);
     }
 
     async fn record_reports(&self, reports: Vec<Report>) -> Result<RecordedReports, RecordReportsError> {

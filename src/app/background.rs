@@ -3,16 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
 use super::keeper::Keeper;
+use crate::serve::admin::Oidc;
 
 /// How often idle uploads are looked for.
 const UPLOADS_EVERY: Duration = Duration::from_secs(30);
 /// How often old reports are looked for.
 const REPORTS_EVERY: Duration = Duration::from_secs(3600);
+/// How often the last uses of tokens are written.
+const TOKEN_USES_EVERY: Duration = Duration::from_secs(60);
+/// How often the file with an identity provider's keys is looked at.
+const JWKS_EVERY: Duration = Duration::from_secs(3);
 
 /// Drops uploads that nobody uses any more, until stopped.
 pub(super) async fn expire_uploads(core: Arc<Core>, stop: CancellationToken) {
@@ -36,6 +42,43 @@ pub(super) async fn expire_reports(core: Arc<Core>, stop: CancellationToken) {
         });
     })
     .await;
+}
+
+/// Writes to the index when tokens were last used, until stopped, and once more then.
+pub(super) async fn write_token_uses(core: Arc<Core>, stop: CancellationToken) {
+    let write = || {
+        let catalog = core.catalog.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = catalog.token_uses().write() {
+                tracing::warn!(%error, "when tokens were last used cannot be written; it is known until the server stops");
+            }
+        })
+    };
+    every(TOKEN_USES_EVERY, &stop, || drop(write())).await;
+    if let Err(error) = write().await {
+        tracing::warn!(%error, "writing when tokens were last used ended with a panic");
+    }
+}
+
+/// Reads the identity provider's keys again when their file changes, and on SIGHUP, until stopped.
+pub(super) async fn watch_jwks(oidc: Arc<Oidc>, mut hangup: Signal, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(JWKS_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let is_asked = tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => false,
+            asked = hangup.recv() => asked.is_some(),
+        };
+        let oidc = oidc.clone();
+        let read = move || if is_asked { oidc.reload().map(Some) } else { oidc.reload_if_changed() };
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(keys))) => tracing::info!(keys, "the identity provider's keys were read again"),
+            Ok(Err(error)) => tracing::error!(%error, "the identity provider's keys in force stay"),
+            Err(error) => tracing::error!(%error, "reading the identity provider's keys ended with a panic"),
+        }
+    }
 }
 
 /// Hashes every blob again on a schedule, until stopped. The first time is one period after the start.

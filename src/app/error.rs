@@ -7,7 +7,7 @@ use super::service::SocketsError;
 use crate::catalog::CatalogError;
 use crate::control::ControlError;
 use crate::journal::JournalError;
-use crate::serve::admin::MaintenanceError;
+use crate::serve::admin::{JwksError, MaintenanceError};
 use crate::serve::{BindError, TlsError};
 use crate::store::StoreError;
 use crate::sys::lock::LockError;
@@ -69,6 +69,9 @@ pub enum AppError {
     /// The admin token's file holds something else.
     #[error("{} does not hold a token: a token is rf_ and 43 more characters; `ringfence init` makes one", .0.display())]
     BadTokenFile(PathBuf),
+    /// The identity provider's keys cannot be used.
+    #[error(transparent)]
+    Jwks(#[from] JwksError),
     /// Work on the store failed.
     #[error(transparent)]
     Maintenance(#[from] MaintenanceError),

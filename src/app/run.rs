@@ -150,7 +150,12 @@ pub(super) async fn run<F: Future<Output = ()>>(
     tasks.spawn(pet_watchdog(Probe::new(&core, &handlers, bound.socket.clone()), stop.clone()));
     let tls = tls.into_force(&handlers.tls, core.catalog.clock_now());
     tasks.spawn(tls::watch(tls.clone(), reread, stop.clone()));
+    if let Some(oidc) = handlers.oidc.clone() {
+        let hangup = signal(SignalKind::hangup()).map_err(AppError::Runtime)?;
+        tasks.spawn(background::watch_jwks(oidc, hangup, stop.clone()));
+    }
     listeners.serve(handlers, settings, tls, &tasks, &stop);
+    tasks.spawn(background::write_token_uses(core.clone(), stop.clone()));
     tasks.spawn(background::expire_uploads(core.clone(), stop.clone()));
     tasks.spawn(background::expire_reports(core.clone(), stop.clone()));
     tasks.spawn(background::scrub(keeper.clone(), settings.store.scrub_every, stop.clone()));

@@ -13,8 +13,8 @@ use super::enrolment_ca::Enrolment;
 use super::error::AppError;
 use super::figures::Figures;
 use super::keeper::Keeper;
-use crate::config::{LogFormat, LogSettings, Settings};
-use crate::serve::admin::{About, AdminApi, AdminServices};
+use crate::config::{LogFormat, LogSettings, OidcSettings, Settings};
+use crate::serve::admin::{About, AdminApi, AdminServices, Oidc, OidcOptions, People};
 use crate::serve::device::{DeviceApi, DeviceMetrics, DeviceOptions};
 use crate::serve::{ConnectionMetrics, Limits, PaceLimit, QuotaOptions, TlsMetrics};
 use crate::sys::random::random_bytes;
@@ -83,6 +83,7 @@ pub(super) struct Handlers {
     pub(super) admin: AdminApi,
     pub(super) connections: ConnectionMetrics,
     pub(super) tls: TlsMetrics,
+    pub(super) oidc: Option<Arc<Oidc>>,
 }
 
 pub(super) fn handlers(
@@ -120,6 +121,7 @@ pub(super) fn handlers(
         proxies: settings.device.proxies.clone(),
         ..DeviceOptions::default()
     };
+    let oidc = oidc(settings)?;
     let services = AdminServices {
         publisher,
         shares: core.shares.clone(),
@@ -136,6 +138,9 @@ pub(super) fn handlers(
             listeners,
         },
         json_body_max_bytes: usize::try_from(settings.limits.json_body_max_bytes).unwrap_or(usize::MAX),
+        people: people(settings),
+        oidc: oidc.clone(),
+        certificate_identity: settings.admin.tls.iter().flat_map(|tls| tls.identity.clone()).collect(),
         catalog,
     };
     Ok(Handlers {
@@ -143,7 +148,19 @@ pub(super) fn handlers(
         admin: AdminApi::new(services),
         connections,
         tls,
+        oidc,
     })
+}
+
+fn people(settings: &Settings) -> People {
+    settings.people.iter().map(|person| (person.name.clone(), person.role, person.reach.clone())).collect()
+}
+
+fn oidc(settings: &Settings) -> Result<Option<Arc<Oidc>>, AppError> {
+    let Some(oidc) = settings.oidc.clone() else { return Ok(None) };
+    let OidcSettings { issuer, audience, jwks_file, name_claim, roles_claim, roles, is_nbf_required } = oidc;
+    let options = OidcOptions { issuer, audience, jwks_file, name_claim, roles_claim, roles, is_nbf_required };
+    Ok(Some(Arc::new(Oidc::open(options)?)))
 }
 
 /// For how long what was decided or shown before may still be read.

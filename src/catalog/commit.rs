@@ -13,6 +13,7 @@ use super::health::Tallies;
 use super::offers::LostOffers;
 use super::projection::Projection;
 use super::reports::Reports;
+use super::token_uses::TokenUses;
 use crate::journal::Journal;
 use crate::model::{Actor, Blake3Digest, Event, EventRecord, Snapshot};
 use crate::store::{BlobIndex, FsBlobs, Index};
@@ -31,6 +32,7 @@ pub struct Catalog {
     pub(super) tallies: Tallies,
     pub(super) lost_offers: LostOffers,
     pub(super) census: CensusCache,
+    pub(super) token_uses: TokenUses,
     /// Woken when something has changed that may let a rollout take a step.
     pub(super) stirred: Notify,
     /// What readers see: durable events only.
@@ -186,6 +188,11 @@ impl Catalog {
     pub fn flush_index(&self) -> Result<(), CatalogError> {
         self.index.flush()?;
         Ok(())
+    }
+
+    /// When each token was last used.
+    pub fn token_uses(&self) -> &TokenUses {
+        &self.token_uses
     }
 
     /// The blob store.

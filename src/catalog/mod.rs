@@ -18,6 +18,7 @@ mod projection;
 mod record;
 mod reports;
 mod sum;
+mod token_uses;
 mod touched;
 
 #[cfg(test)]
@@ -36,3 +37,4 @@ pub use commit::{Catalog, Committed};
 pub use error::{CatalogError, CommitError};
 pub use open::{CatalogOptions, Recovery};
 pub use reports::{DeviceStatus, ReportOutcome, ReportsOptions};
+pub use token_uses::TokenUses;

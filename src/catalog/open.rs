@@ -15,6 +15,7 @@ use super::health::Tallies;
 use super::offers::LostOffers;
 use super::projection::Projection;
 use super::reports::{Reports, ReportsOptions};
+use super::token_uses::TokenUses;
 use crate::journal::{Journal, JournalError, JournalOptions, TornTail};
 use crate::model::{EventRecord, Snapshot};
 use crate::store::{BlobIndex, FsBlobs, Index, IndexOrigin};
@@ -79,6 +80,7 @@ impl Catalog {
         let blob_index = BlobIndex::open(&index, usize::try_from(options.inline_max_bytes).unwrap_or(usize::MAX))?;
         // An index that lost anything may have lost any of it.
         let reports = Reports::open(&options.reports_dir, options.reports, &index, rewritten.is_some())?;
+        let token_uses = TokenUses::load(index.tree("token-uses")?)?;
         let snapshot = replay.snapshot;
         let newest = snapshot.clone();
         let catalog = Self {
@@ -92,6 +94,7 @@ impl Catalog {
             tallies: Tallies::default(),
             lost_offers: LostOffers::default(),
             census: CensusCache::default(),
+            token_uses,
             stirred: tokio::sync::Notify::new(),
             published: ArcSwap::from_pointee(snapshot),
             writer: Mutex::new(Writer { newest, waiting: VecDeque::new() }),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::model::{
     ApprovalRule, AttributeName, Class, Denial, Device, DeviceId, Hold, Pin, Platform, ProductName, ReleaseState,
-    ReportEvent, Tag, Token, Version,
+    ReportEvent, Tag, Token, TokenListener, Version,
 };
 
 #[derive(Debug, Deserialize)]
@@ -211,7 +211,18 @@ pub(super) struct TraceLine {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Tokens {
-    pub(super) tokens: Vec<Token>,
+    pub(super) tokens: Vec<ListedToken>,
+}
+
+/// A token, and when it was last used.
+#[derive(Debug, Deserialize)]
+pub(super) struct ListedToken {
+    #[serde(flatten)]
+    pub(super) token: Token,
+    #[serde(default)]
+    pub(super) last_used_at: Option<Timestamp>,
+    #[serde(default)]
+    pub(super) last_used_on: Option<TokenListener>,
 }
 
 #[derive(Debug, Deserialize)]

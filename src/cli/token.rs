@@ -8,7 +8,8 @@ use serde_json::json;
 use super::connect::ServerArgs;
 use super::output::{note, say, say_json, say_table, state_cell};
 use super::{CliError, answer, local, time};
-use crate::model::{Actor, DeviceId, Role, TokenId, TokenScope};
+use crate::model::policy::Glob;
+use crate::model::{Actor, DeviceId, NameGlob, Reach, Role, TokenId, TokenScope};
 
 /// Create, list and revoke tokens of people, programs and devices
 #[derive(Debug, clap::Subcommand)]
@@ -27,6 +28,12 @@ pub(super) struct CreateArgs {
     /// What the holder may do: auditor, publisher, approver, operator or admin
     #[arg(long, value_name = "ROLE", requires = "actor")]
     role: Option<Role>,
+    /// A product over which the role holds, as a glob such as 'defender-*'; may be repeated [default: all]
+    #[arg(long = "product", value_name = "GLOB", requires = "actor")]
+    products: Vec<Glob>,
+    /// A group over which it holds, as a glob; may be repeated [default: all]
+    #[arg(long = "group", value_name = "GLOB", requires = "actor")]
+    groups: Vec<Glob>,
     /// A token for this device instead, for the device listener
     #[arg(long, value_name = "ID")]
     device: Option<DeviceId>,
@@ -86,6 +93,11 @@ impl CreateArgs {
             (Some(device), _, _) => json!({ "device": device }),
             (None, actor, role) => json!({ "actor": actor, "role": role }),
         };
+        for (key, globs) in [("products", &self.products), ("groups", &self.groups)] {
+            if !globs.is_empty() {
+                body[key] = json!(globs.iter().map(Glob::as_str).collect::<Vec<_>>());
+            }
+        }
         if let Some(lasting) = self.expires_in {
             body["expires_at"] = json!(time::after(local::now(), lasting)?);
         }
@@ -118,15 +130,19 @@ impl ListArgs {
         let session = self.server.session()?;
         session.show(session.get("/v1/tokens")?, |answer::Tokens { tokens }| {
             let now = local::now();
-            let rows = tokens.into_iter().map(|token| {
+            let rows = tokens.into_iter().map(|answer::ListedToken { token, last_used_at, last_used_on }| {
                 let word = match (&token.revoked, token.is_valid_at(now)) {
                     (Some(_), _) => "revoked",
                     (None, true) => "active",
                     (None, false) => "expired",
                 };
-                let (holder, role) = match &token.scope {
-                    TokenScope::Person { actor, role, .. } => (actor.to_string(), role.to_string()),
-                    TokenScope::Device(device) => (device.to_string(), "device".to_owned()),
+                let (holder, role, reach) = match &token.scope {
+                    TokenScope::Person { actor, role, reach } => (actor.to_string(), role.to_string(), words(reach)),
+                    TokenScope::Device(device) => (device.to_string(), "device".to_owned(), String::new()),
+                };
+                let used = match (last_used_at, last_used_on) {
+                    (Some(at), Some(listener)) => format!("{} on {}", time::shown(at), listener.as_str()),
+                    (at, _) => time::shown_or(at, "-"),
                 };
                 let created = format!("{} by {}", time::shown(token.created.at), token.created.by);
                 let expires = time::shown_or(token.expires_at, "-");
@@ -135,13 +151,27 @@ impl ListArgs {
                     state_cell(word.to_owned()),
                     holder.into(),
                     role.into(),
+                    reach.into(),
                     created.into(),
                     expires.into(),
+                    used.into(),
                 ]
             });
-            say_table(&["token", "state", "holder", "role", "created", "expires"], rows.collect(), "No tokens.")
+            let columns = ["token", "state", "holder", "role", "reach", "created", "expires", "last used"];
+            say_table(&columns, rows.collect(), "No tokens.")
         })
     }
+}
+
+/// How far a role reaches, in words.
+fn words(reach: &Reach) -> String {
+    let listed = |what: &str, globs: &[NameGlob]| {
+        let globs: Vec<&str> = globs.iter().map(|glob| glob.0.as_str()).collect();
+        (!globs.is_empty()).then(|| format!("{what} {}", globs.join(", ")))
+    };
+    let parts = [listed("products", &reach.products), listed("groups", &reach.groups)];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "everywhere".to_owned() } else { parts.join("; ") }
 }
 
 impl RevokeArgs {

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::people::{OidcTable, PersonTable};
 use super::settings::{LogFormat, LogLevel};
 use super::targets::{StagerTable, TargetTable};
 use super::tls::TlsTable;
@@ -93,6 +94,13 @@ table! {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         #[schemars(length(max = 64))]
         target: Vec<TargetTable> = Vec::new(),
+        /// The people whom client certificates and an identity provider's tokens may name.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[schemars(length(max = 1000))]
+        person: Vec<PersonTable> = Vec::new(),
+        /// The identity provider whose tokens are taken.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        oidc: Option<OidcTable> = None,
     }
 }
 

@@ -7,6 +7,7 @@ mod enrol;
 mod error;
 mod file;
 mod locate;
+mod people;
 mod settings;
 mod targets;
 mod tls;
@@ -17,8 +18,8 @@ pub use error::ConfigError;
 pub use file::schema;
 pub use settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, EnrolCaFiles, EnrolSettings, JournalSettings,
-    LimitSettings, LogFormat, LogLevel, LogSettings, PolicySettings, ReportSettings, Settings, SharesSettings,
-    StagerSettings, StoreSettings, TargetSettings, TlsSettings,
+    LimitSettings, LogFormat, LogLevel, LogSettings, OidcSettings, PersonSettings, PolicySettings, ReportSettings,
+    Settings, SharesSettings, StagerSettings, StoreSettings, TargetSettings, TlsSettings,
 };
 pub use values::{ByteSize, Length, ValueError, parse_length};
 

@@ -1,5 +1,6 @@
 //! The checked settings, as the rest of the program takes them: absolute meaning, no text left to parse.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{DeviceId, ShareName};
+use crate::model::{Actor, DeviceId, Reach, Role, ShareName};
 use crate::serve::{IdentityRule, TlsOptions};
 
 /// Everything `ringfence.toml` says, checked. Paths are joined to the file's (or the data) directory.
@@ -44,6 +45,10 @@ pub struct Settings {
     pub enrol: EnrolSettings,
     /// The directories that shares are staged to.
     pub targets: Vec<TargetSettings>,
+    /// The people whom certificates and an identity provider's tokens may name.
+    pub people: Vec<PersonSettings>,
+    /// The identity provider whose tokens are taken.
+    pub oidc: Option<OidcSettings>,
 }
 
 /// The listener that devices talk to.
@@ -243,6 +248,36 @@ pub struct TargetSettings {
     pub to: PathBuf,
     /// Whether the tree before is kept beside the live one.
     pub keep_previous: bool,
+}
+
+/// A person with a role.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PersonSettings {
+    /// The name, as a credential says it.
+    pub name: Actor,
+    /// What may be done.
+    pub role: Role,
+    /// Over which products and groups.
+    pub reach: Reach,
+}
+
+/// An identity provider whose tokens are taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OidcSettings {
+    /// What `iss` must be.
+    pub issuer: String,
+    /// What `aud` must be or contain.
+    pub audience: String,
+    /// The file with its keys.
+    pub jwks_file: PathBuf,
+    /// The claim with the name.
+    pub name_claim: String,
+    /// The claim with the roles.
+    pub roles_claim: Option<String>,
+    /// The role that each value of it stands for.
+    pub roles: BTreeMap<String, Role>,
+    /// Whether a token without `nbf` is refused.
+    pub is_nbf_required: bool,
 }
 
 /// The server's own log.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::enrol::enrol_settings;
 use super::error::Finding;
 use super::file::{AdminTable, AlertTable, DeviceTable, File, LimitsTable, LogTable, StoreTable};
+use super::people::{oidc_settings, people_settings};
 use super::settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogSettings,
     PolicySettings, ReportSettings, Settings, SharesSettings, StoreSettings,
@@ -43,6 +44,8 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         stager,
         enrol,
         target,
+        person,
+        oidc,
     } = file;
     let data = data_directory(&data, base)?;
     let LogTable { format, level } = log;
@@ -69,6 +72,8 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         stager: stager_settings(stager)?,
         enrol: enrol_settings(enrol, base)?,
         targets: target_settings(target, base)?,
+        people: people_settings(person)?,
+        oidc: oidc_settings(oidc, base)?,
         data,
     };
     if overlap(settings.device.listen, settings.admin.listen) {

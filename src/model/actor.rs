@@ -40,6 +40,11 @@ impl Actor {
         Self("ringfence".into())
     }
 
+    /// Whether it stands for the server itself or a user of this machine: no credential from outside may bear it.
+    pub fn is_reserved(&self) -> bool {
+        self.as_str() == "ringfence" || self.as_str().starts_with("uid:")
+    }
+
     /// Whoever holds the token that `init` wrote.
     pub fn admin() -> Self {
         Self("admin".into())

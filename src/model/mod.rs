@@ -54,5 +54,5 @@ pub use share::{ActiveFile, RetiredFile, Share, ShareFile, SharePath, ShareSwitc
 pub use snapshot::{AppliedPolicy, ApplyError, ProductReleases, ShareParts, Snapshot, SnapshotParts};
 pub use span::{Span, SpanError};
 pub use target::{TargetName, TargetNameError};
-pub use token::{Role, Token, TokenId, TokenScope};
+pub use token::{Role, Token, TokenId, TokenListener, TokenScope, TokenUse};
 pub use version::{Version, VersionError};

@@ -17,6 +17,9 @@ pub struct Reach {
 }
 
 impl Reach {
+    /// The most globs of one kind.
+    pub const GLOBS_MAX: usize = 64;
+
     /// Whether it leaves nothing out.
     pub fn is_everywhere(&self) -> bool {
         self.products.is_empty() && self.groups.is_empty()
@@ -41,6 +44,18 @@ impl Reach {
     pub fn has_all_products(&self) -> bool {
         self.products.is_empty()
     }
+}
+
+impl Reach {
+    /// Whether all of `other` lies within it.
+    pub fn covers(&self, other: &Self) -> bool {
+        covers(&self.products, &other.products) && covers(&self.groups, &other.groups)
+    }
+}
+
+fn covers(ours: &[NameGlob], theirs: &[NameGlob]) -> bool {
+    let is_covered = |theirs: &NameGlob| ours.iter().any(|ours| ours.0.covers(&theirs.0));
+    ours.is_empty() || !theirs.is_empty() && theirs.iter().all(is_covered)
 }
 
 fn has(globs: &[NameGlob], name: &str) -> bool {
@@ -77,6 +92,15 @@ mod tests {
         let everywhere = reach("{}");
         assert!(everywhere.is_everywhere() && everywhere.has_all_groups() && everywhere.has_all_products());
         assert!(everywhere.has_product(&"p".parse().unwrap()) && everywhere.has_group(&"g".parse().unwrap()));
+    }
+
+    #[test]
+    fn nobody_covers_more_than_they_have() {
+        let ours = reach(r#"{"products":["intel-*","rules"]}"#);
+        assert!(ours.covers(&ours) && reach("{}").covers(&ours) && !ours.covers(&reach("{}")));
+        assert!(ours.covers(&reach(r#"{"products":["intel-1"],"groups":["pos-*"]}"#)));
+        assert!(!ours.covers(&reach(r#"{"products":["intel-1","driver"]}"#)));
+        assert!(!reach(r#"{"groups":["pos-*"]}"#).covers(&ours), "all groups are more than some");
     }
 
     #[test]

@@ -78,6 +78,38 @@ pub enum TokenScope {
     Device(DeviceId),
 }
 
+/// Where a token was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenListener {
+    /// The device listener.
+    Device,
+    /// The admin listener.
+    Admin,
+    /// The admin listener's unix socket.
+    Socket,
+}
+
+impl TokenListener {
+    /// The word used in JSON and on the terminal.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Admin => "admin",
+            Self::Socket => "socket",
+        }
+    }
+}
+
+/// The last use of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenUse {
+    /// When, to the minute.
+    pub at: Timestamp,
+    /// Where.
+    pub listener: TokenListener,
+}
+
 /// A bearer token. Its secret was shown once, when it was created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {

@@ -60,6 +60,31 @@ impl Glob {
     }
 }
 
+impl Glob {
+    /// Whether it surely matches all that `other` matches. Errs on the side of no.
+    pub fn covers(&self, other: &Self) -> bool {
+        let ours: Vec<char> = self.text.chars().collect();
+        let theirs: Vec<char> = other.text.chars().collect();
+        // `row[at]` says whether the rest of ours, from the character that was looked at last, covers theirs from `at`.
+        let mut row = vec![false; theirs.len() + 1];
+        row[theirs.len()] = true;
+        for one in ours.iter().rev() {
+            let mut next = vec![false; theirs.len() + 1];
+            for at in (0..=theirs.len()).rev() {
+                next[at] = match (one, theirs.get(at)) {
+                    ('*', None) => row[at],
+                    ('*', Some(_)) => row[at] || next[at + 1],
+                    (_, None | Some('*')) => false,
+                    ('?', Some(_)) => row[at + 1],
+                    (literal, Some(theirs)) => literal == theirs && *theirs != '?' && row[at + 1],
+                };
+            }
+            row = next;
+        }
+        row[0]
+    }
+}
+
 impl FromStr for Glob {
     type Err = GlobError;
 
@@ -130,7 +155,26 @@ mod tests {
         assert!("a".repeat(129).parse::<Glob>().is_err());
     }
 
+    #[test]
+    fn covering() {
+        let covers = |left: &str, right: &str| left.parse::<Glob>().unwrap().covers(&right.parse().unwrap());
+        for (left, right) in [("*", "a*?"), ("a*", "a*"), ("a*", "ab*c"), ("a?", "ab"), ("a?c", "a?c"), ("*b", "a*b")] {
+            assert!(covers(left, right), "{left} {right}");
+        }
+        for (left, right) in [("a", "a*"), ("a?", "a*"), ("a*b", "a*"), ("ab", "a?"), ("a*", "*"), ("a*", "b")] {
+            assert!(!covers(left, right), "{left} {right}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_is_covered_is_matched(left in "[ab*?]{1,5}", right in "[ab*?]{1,5}", text in "[ab]{0,6}") {
+            if let (Ok(left), Ok(right)) = (left.parse::<Glob>(), right.parse::<Glob>()) {
+                prop_assert!(left.covers(&left));
+                prop_assert!(!(left.covers(&right) && right.matches(&text)) || left.matches(&text));
+            }
+        }
+
         #[test]
         fn equal_to_the_definition(pattern in "[ab*?é]{1,6}", text in "[abé]{0,7}") {
             if let Ok(glob) = pattern.parse::<Glob>() {

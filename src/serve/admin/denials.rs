@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access::{Person, Services, on_device};
+use super::access::{Person, Services};
 use super::extract::{InPath, Sent};
 use super::releases::Because;
 use crate::control::{allow_device, deny_device};
@@ -45,7 +45,7 @@ pub(super) async fn deny(
     InPath(device): InPath<DeviceId>,
     Sent(because): Sent<Because>,
 ) -> Result<Json<Denial>, Problem> {
-    let actor = on_device(&person, &services, &device)?;
+    let actor = person.on_device(&services, &device)?;
     let denial = deny_device(&services.catalog, actor, device, because.reason).await?;
     Ok(Json(Denial::clone(&denial)))
 }
@@ -61,7 +61,7 @@ pub(super) async fn allow(
     InPath(device): InPath<DeviceId>,
     Sent(because): Sent<Because>,
 ) -> Result<Json<AllowedAnswer>, Problem> {
-    let actor = on_device(&person, &services, &device)?;
+    let actor = person.on_device(&services, &device)?;
     allow_device(&services.catalog, actor, &device, because.reason).await?;
     Ok(Json(AllowedAnswer { device, allowed: true }))
 }

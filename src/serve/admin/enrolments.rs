@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::access::{Person, Services, on_device};
+use super::access::{Person, Services};
 use super::extract::Sent;
 use crate::control::create_enrolment;
 use crate::model::{DeviceId, Enrolment, EnrolmentId};
@@ -100,7 +100,7 @@ pub(super) async fn create(
             return Err(Problem::with_detail(StatusCode::UNPROCESSABLE_ENTITY, detail));
         }
     };
-    let actor = on_device(&person, &services, &device)?;
+    let actor = person.on_device(&services, &device)?;
     let made = create_enrolment(&services.catalog, actor, &services.token_key, device, valid_for);
     let (enrolment, code) = made.await?;
     let created = EnrolmentAnswer::new(&enrolment);

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::access::{Person, Services};
 use super::extract::{InPath, InQuery, Sent};
 use super::releases::Because;
-use crate::control::{NewHold, add_hold, lift_hold};
+use crate::control::{ControlError, NewHold, add_hold, lift_hold};
 use crate::model::policy::Predicate;
 use crate::model::{GroupName, Hold, HoldId, HoldScope, ProductName, Reason, RingName, Version};
 use crate::serve::problem::Problem;
@@ -88,8 +88,9 @@ pub(super) async fn add(
             return Err(Problem::with_detail(StatusCode::UNPROCESSABLE_ENTITY, detail));
         }
     };
+    let actor = person.on_hold(&product, &scope)?;
     let hold = NewHold { product, version, scope, reason, expires_at };
-    let hold = add_hold(&services.catalog, &person.actor, hold).await?;
+    let hold = add_hold(&services.catalog, actor, hold).await?;
     Ok((StatusCode::CREATED, Json(Hold::clone(&hold))))
 }
 
@@ -105,6 +106,9 @@ pub(super) async fn lift(
     InPath(id): InPath<HoldId>,
     Sent(because): Sent<Because>,
 ) -> Result<Json<Hold>, Problem> {
-    let hold = lift_hold(&services.catalog, &person.actor, id, because.reason).await?;
+    let snapshot = services.catalog.snapshot();
+    let hold = snapshot.hold(id).ok_or(ControlError::UnknownId { what: "hold", id })?;
+    let actor = person.on_hold(&hold.product, &hold.scope)?;
+    let hold = lift_hold(&services.catalog, actor, id, because.reason).await?;
     Ok(Json(Hold::clone(&hold)))
 }

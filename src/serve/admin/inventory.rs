@@ -193,7 +193,7 @@ pub(super) async fn import(
     person: Person,
     Sent(request): Sent<ImportRequest>,
 ) -> Result<Json<ImportAnswer>, Problem> {
-    let done = import_devices(&services.catalog, &person.actor, request.devices).await?;
+    let done = import_devices(&services.catalog, person.on_everything()?, request.devices).await?;
     Ok(Json(ImportAnswer { imported: done.imported, unchanged: done.unchanged }))
 }
 
@@ -205,6 +205,6 @@ pub(super) async fn remove(
     person: Person,
     Sent(request): Sent<RemoveRequest>,
 ) -> Result<Json<RemoveAnswer>, Problem> {
-    let removed = remove_devices(&services.catalog, &person.actor, request.devices).await?;
+    let removed = remove_devices(&services.catalog, person.on_everything()?, request.devices).await?;
     Ok(Json(RemoveAnswer { removed }))
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::AdminServices;
-use super::access::Services;
+use super::access::{Person, Services};
 use super::refusals::failed;
 use crate::model::Blake3Digest;
 use crate::serve::problem::Problem;
@@ -114,21 +114,24 @@ pub(super) async fn stats(State(services): Services) -> Result<Json<StoreStats>,
 /// Hashes every blob; changes nothing.
 #[utoipa::path(post, path = "/v1/store/verify",
     responses((status = 200, body = StoreCheck), (status = 409, description = "other work on the store is running")))]
-pub(super) async fn verify(State(services): Services) -> Result<Json<StoreCheck>, Problem> {
+pub(super) async fn verify(State(services): Services, person: Person) -> Result<Json<StoreCheck>, Problem> {
+    person.on_everything()?;
     run(services, |store| store.verify()).await
 }
 
 /// Hashes every blob and puts damaged ones into quarantine.
 #[utoipa::path(post, path = "/v1/store/scrub",
     responses((status = 200, body = StoreCheck), (status = 409, description = "other work on the store is running")))]
-pub(super) async fn scrub(State(services): Services) -> Result<Json<StoreCheck>, Problem> {
+pub(super) async fn scrub(State(services): Services, person: Person) -> Result<Json<StoreCheck>, Problem> {
+    person.on_everything()?;
     run(services, |store| store.scrub()).await
 }
 
 /// Removes blobs that nothing refers to.
 #[utoipa::path(post, path = "/v1/store/sweep",
     responses((status = 200, body = SweepResult), (status = 409, description = "other work on the store is running")))]
-pub(super) async fn sweep(State(services): Services) -> Result<Json<SweepResult>, Problem> {
+pub(super) async fn sweep(State(services): Services, person: Person) -> Result<Json<SweepResult>, Problem> {
+    person.on_everything()?;
     run(services, |store| store.sweep()).await
 }
 
@@ -137,6 +140,7 @@ pub(super) async fn sweep(State(services): Services) -> Result<Json<SweepResult>
     (status = 200, body = RebuildResult),
     (status = 409, description = "other work on the store is running"),
 ))]
-pub(super) async fn rebuild(State(services): Services) -> Result<Json<RebuildResult>, Problem> {
+pub(super) async fn rebuild(State(services): Services, person: Person) -> Result<Json<RebuildResult>, Problem> {
+    person.on_everything()?;
     run(services, |store| store.rebuild()).await
 }

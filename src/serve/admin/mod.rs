@@ -5,6 +5,8 @@
 //! looks is decided in `refusals` alone. Every change is made in the name of the [`Person`] of the request.
 
 mod access;
+#[cfg(test)]
+mod access_tests;
 mod answers;
 mod denials;
 mod enrolments;
@@ -14,6 +16,7 @@ mod holds;
 mod inventory;
 mod journal;
 mod maintenance;
+mod oidc;
 mod open;
 mod pins;
 mod policies;
@@ -40,6 +43,7 @@ use http::{Request, Response};
 use jiff::{SignedDuration, Timestamp};
 
 use super::bodies::RequestBody;
+use super::certificate::IdentityRule;
 use super::connection::Handler;
 use crate::catalog::Catalog;
 use crate::control::TokenKey;
@@ -47,8 +51,9 @@ use crate::publish::Publisher;
 use crate::share::Shares;
 use crate::telemetry::Metrics;
 
-pub use access::{Action, Person, may};
+pub use access::{Action, People, Person, may};
 pub use maintenance::{Maintenance, MaintenanceError, RebuildResult, StoreCheck, StoreStats, SweepResult};
+pub use oidc::{IdTokenRefusal, JwksError, Oidc, OidcOptions};
 pub use router::{AdminApi, openapi};
 
 /// What the admin listener needs.
@@ -75,6 +80,12 @@ pub struct AdminServices {
     pub about: About,
     /// The longest JSON or policy body that is taken.
     pub json_body_max_bytes: usize,
+    /// The people whom the configuration names.
+    pub people: People,
+    /// The identity provider whose tokens are taken, if there is one.
+    pub oidc: Option<Arc<Oidc>>,
+    /// How a person's name is read from a client certificate.
+    pub certificate_identity: Vec<IdentityRule>,
 }
 
 /// What a server says of itself.

@@ -1,5 +1,7 @@
 //! Pins: one group kept at one version.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
@@ -9,7 +11,7 @@ use utoipa::ToSchema;
 use super::access::{Person, Services};
 use super::extract::{InPath, Sent};
 use super::releases::Because;
-use crate::control::{NewPin, add_pin, remove_pin};
+use crate::control::{ControlError, NewPin, add_pin, remove_pin};
 use crate::model::{GroupName, Pin, PinId, ProductName, Reason, Version};
 use crate::serve::problem::Problem;
 
@@ -54,7 +56,8 @@ pub(super) async fn add(
     Sent(request): Sent<PinRequest>,
 ) -> Result<(StatusCode, Json<Pin>), Problem> {
     let PinRequest { group, product, version, reason } = request;
-    let pin = add_pin(&services.catalog, &person.actor, NewPin { group, product, version, reason }).await?;
+    let actor = person.on_product_and_groups(&product, &BTreeSet::from([group.clone()]))?;
+    let pin = add_pin(&services.catalog, actor, NewPin { group, product, version, reason }).await?;
     Ok((StatusCode::CREATED, Json(Pin::clone(&pin))))
 }
 
@@ -70,6 +73,9 @@ pub(super) async fn remove(
     InPath(id): InPath<PinId>,
     Sent(because): Sent<Because>,
 ) -> Result<Json<Pin>, Problem> {
-    let pin = remove_pin(&services.catalog, &person.actor, id, because.reason).await?;
+    let snapshot = services.catalog.snapshot();
+    let pin = snapshot.pin(id).ok_or(ControlError::UnknownId { what: "pin", id })?;
+    let actor = person.on_product_and_groups(&pin.product, &BTreeSet::from([pin.group.clone()]))?;
+    let pin = remove_pin(&services.catalog, actor, id, because.reason).await?;
     Ok(Json(Pin::clone(&pin)))
 }

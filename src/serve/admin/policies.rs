@@ -141,9 +141,10 @@ pub(super) async fn apply(
     headers: HeaderMap,
     SentText(text): SentText,
 ) -> Result<Json<ApplyAnswer>, Problem> {
+    let actor = person.on_everything()?;
     let expected = expected_policy(&headers)?;
     let plan = planned(services.clone(), text.clone()).await?;
-    let done = apply_policy(&services.catalog, &person.actor, text, expected).await?;
+    let done = apply_policy(&services.catalog, actor, text, expected).await?;
     Ok(Json(ApplyAnswer { seq: done.seq, changed: done.is_change, plan }))
 }
 

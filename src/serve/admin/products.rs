@@ -42,7 +42,7 @@ pub(super) async fn add(
     person: Person,
     Sent(new): Sent<NewProduct>,
 ) -> Result<(StatusCode, Json<ProductAnswer>), Problem> {
-    let added = add_product(&services.catalog, &person.actor, &new.name, new.class).await?;
+    let added = add_product(&services.catalog, person.on_product(&new.name)?, &new.name, new.class).await?;
     let status = if added.is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(ProductAnswer::new(&added.product, services.catalog.now()))))
 }

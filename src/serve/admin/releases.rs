@@ -124,10 +124,11 @@ pub(super) async fn publish(
     InPath(product): InPath<ProductName>,
     Sent(request): Sent<ReleaseRequest>,
 ) -> Result<(StatusCode, Json<ReleaseAnswer>), Problem> {
+    let actor = person.on_product(&product)?;
     let ReleaseRequest { version, barrier, allow_older, artifacts } = request;
     let artifacts = artifacts.into_iter().map(ArtifactRequest::read).collect::<Result<_, _>>()?;
     let release = NewRelease { product, version, is_barrier: barrier, is_older_allowed: allow_older, artifacts };
-    let published = services.publisher.publish(&person.actor, release).await?;
+    let published = services.publisher.publish(actor, release).await?;
     take_due_steps(&services).await;
     let now = services.catalog.now();
     Ok(match published.is_new {
@@ -149,7 +150,8 @@ pub(super) async fn approve(
     InPath((product, version)): InPath<OneRelease>,
     Sent(approval): Sent<Approval>,
 ) -> Result<Json<ReleaseAnswer>, Problem> {
-    let approved = approve_release(&services.catalog, &person.actor, &product, &version, approval.release).await?;
+    let approved =
+        approve_release(&services.catalog, person.on_product(&product)?, &product, &version, approval.release).await?;
     take_due_steps(&services).await;
     Ok(Json(ReleaseAnswer::new(&approved, services.catalog.now())))
 }
@@ -164,6 +166,7 @@ pub(super) async fn withdraw(
     InPath((product, version)): InPath<OneRelease>,
     Sent(because): Sent<Because>,
 ) -> Result<Json<ReleaseAnswer>, Problem> {
-    let withdrawn = withdraw_release(&services.catalog, &person.actor, &product, &version, because.reason).await?;
+    let withdrawn =
+        withdraw_release(&services.catalog, person.on_product(&product)?, &product, &version, because.reason).await?;
     Ok(Json(ReleaseAnswer::new(&withdrawn, services.catalog.now())))
 }

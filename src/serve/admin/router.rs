@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::middleware::{Next, from_fn};
 use axum::{Json, Router};
+use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri};
 use tower::Service as _;
 use utoipa::openapi::OpenApi;
@@ -18,7 +19,6 @@ use super::{
     AdminServices, denials, enrolments, explain, holds, inventory, journal, maintenance, open, pins, policies,
     products, releases, rollouts, shares, shares_add, shares_stage, tokens, uploads,
 };
-use crate::serve::bodies::RequestBody;
 use crate::serve::problem::Problem;
 
 /// The admin listeners' handler. Cheap to clone.
@@ -50,9 +50,13 @@ impl AdminApi {
         Self(router)
     }
 
-    pub(super) async fn call(&self, request: Request<RequestBody>) -> Response<Body> {
+    pub(super) async fn call<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
         // A router is always ready, so it can be called at once.
-        let answered: Result<_, Infallible> = self.0.clone().call(request).await;
+        let answered: Result<_, Infallible> = self.0.clone().call(request.map(Body::new)).await;
         answered.unwrap_or_else(|never| match never {})
     }
 }

@@ -76,6 +76,7 @@ pub(super) async fn add(
     person: Person,
     Sent(request): Sent<ShareRequest>,
 ) -> Result<(StatusCode, Json<ShareFilesAnswer>), Problem> {
+    let actor = person.on_share(&request.group, &request.products)?;
     let snapshot = services.catalog.snapshot();
     let in_force = snapshot.policies().last().ok_or_else(|| {
         let detail =
@@ -88,7 +89,7 @@ pub(super) async fn add(
         return Err(Problem::with_detail(StatusCode::CONFLICT, detail));
     }
     let text = with_share(in_force, &request).map_err(|error| failed(&error))?;
-    apply_policy(&services.catalog, &person.actor, text, Some(in_force.seq)).await?;
+    apply_policy(&services.catalog, actor, text, Some(in_force.seq)).await?;
     let answer = off_thread(move || one(&services, &request.name)).await?;
     Ok((StatusCode::CREATED, Json(answer)))
 }

@@ -8,7 +8,7 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MA
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::AdminServices;
-use super::access::Services;
+use super::access::{Person, Services};
 use super::extract::{InPath, Sent};
 use super::refusals::failed;
 use super::shares::{World, off_thread};
@@ -112,10 +112,14 @@ fn body_bytes(services: &AdminServices, name: &ShareName, blake3: &Blake3Digest)
     ))]
 pub(super) async fn note_target(
     State(services): Services,
+    person: Person,
     InPath(name): InPath<ShareName>,
     Sent(report): Sent<TargetReport>,
 ) -> Result<StatusCode, Problem> {
-    World::now(&services).share(&name)?;
+    let world = World::now(&services);
+    let (_, share) = world.share(&name)?;
+    // It changes what is known of the share, but is no change to be journaled.
+    person.on_share(share.group(), share.products())?;
     let is_line = |text: &str, max_bytes| text.len() <= max_bytes && !text.chars().any(char::is_control);
     if report.target.is_empty() || !is_line(&report.target, TARGET_MAX_BYTES) {
         let detail = format!("target is the name of a directory on one line, of 1 to {TARGET_MAX_BYTES} bytes");

@@ -42,8 +42,8 @@ impl UploadAnswer {
 pub(super) async fn open(State(services): Services, person: Person, headers: HeaderMap) -> Result<Response, Problem> {
     let length = number(&headers, &UPLOAD_LENGTH)?;
     let uploads = services.publisher.uploads();
-    let id = uploads.create(&person.actor, length).await?;
-    let status = uploads.status(&person.actor, &id).await?;
+    let id = uploads.create(person.on_own_uploads(), length).await?;
+    let status = uploads.status(person.on_own_uploads(), &id).await?;
     let location =
         HeaderValue::try_from(format!("/v1/uploads/{id}")).map_err(|error| super::refusals::failed(&error))?;
     Ok((StatusCode::CREATED, [(LOCATION, location)], Json(UploadAnswer::new(&id, status))).into_response())
@@ -60,7 +60,7 @@ pub(super) async fn show(
     InPath(id): InPath<String>,
 ) -> Result<Response, Problem> {
     let id = read_id(&id)?;
-    let status = services.publisher.uploads().status(&person.actor, &id).await?;
+    let status = services.publisher.uploads().status(person.on_own_uploads(), &id).await?;
     let headers = [
         (UPLOAD_OFFSET.clone(), HeaderValue::from(status.offset)),
         (UPLOAD_LENGTH.clone(), HeaderValue::from(status.length)),
@@ -84,7 +84,7 @@ pub(super) async fn append(
     let id = read_id(&id)?;
     let offset = number(request.headers(), &UPLOAD_OFFSET)?;
     let uploads = services.publisher.uploads();
-    let status = uploads.append(&person.actor, &id, offset, request.into_body()).await?;
+    let status = uploads.append(person.on_own_uploads(), &id, offset, request.into_body()).await?;
     Ok((StatusCode::NO_CONTENT, [(UPLOAD_OFFSET.clone(), HeaderValue::from(status.offset))]).into_response())
 }
 
@@ -96,7 +96,7 @@ pub(super) async fn drop_one(
     person: Person,
     InPath(id): InPath<String>,
 ) -> Result<StatusCode, Problem> {
-    services.publisher.uploads().drop_upload(&person.actor, &read_id(&id)?)?;
+    services.publisher.uploads().drop_upload(person.on_own_uploads(), &read_id(&id)?)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -22,6 +22,7 @@
 mod tests;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::net::IpAddr;
 
 use base64::Engine as _;
@@ -66,7 +67,7 @@ impl<B: Backend> Inner<B> {
         now: Timestamp,
     ) -> Result<Option<DeviceId>, BadCredential> {
         let secret = |credential: &str| bearer(credential).and_then(|secret| self.backend.token_hash(secret));
-        identify(secret, &self.options, &Shown::of(request), snapshot, now)
+        self.identify_by(secret, request, snapshot, now)
     }
 
     /// As [`Inner::identify`], for a reader of a share.
@@ -80,7 +81,27 @@ impl<B: Backend> Inner<B> {
             let secret = bearer(credential).map(Cow::Borrowed).or_else(|| password(credential).map(Cow::Owned));
             secret.and_then(|secret| self.backend.token_hash(&secret))
         };
-        identify(secret, &self.options, &Shown::of(request), snapshot, now)
+        self.identify_by(secret, request, snapshot, now)
+    }
+
+    /// Identifies by what `token_hash` makes of the `Authorization` header, and notes that its token was used.
+    fn identify_by(
+        &self,
+        token_hash: impl Fn(&str) -> Option<Blake3Digest>,
+        request: &Request<RequestBody>,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Option<DeviceId>, BadCredential> {
+        let shown_hash = Cell::new(None);
+        let hash = |credential: &str| {
+            shown_hash.set(token_hash(credential));
+            shown_hash.get()
+        };
+        let device = identify(hash, &self.options, &Shown::of(request), snapshot, now)?;
+        if let Some(token) = shown_hash.get().and_then(|hash| snapshot.token_by_hash(&hash)) {
+            self.backend.note_token_use(token.id, now);
+        }
+        Ok(device)
     }
 }
 

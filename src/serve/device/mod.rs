@@ -38,7 +38,7 @@ use super::http::BytesBody;
 use super::not_found::not_found;
 use super::problem::Problem;
 use super::quota::{Quota, QuotaOptions};
-use crate::model::{Blake3Digest, DeviceId, Release, Report, ReportError, RingName, Snapshot};
+use crate::model::{Blake3Digest, DeviceId, Release, Report, ReportError, RingName, Snapshot, TokenId};
 use enrol::WrongCodes;
 pub use enrol::{EnrolError, Enrolled, EnrolledCredential};
 use group_cache::GroupCache;
@@ -62,6 +62,8 @@ pub trait Backend: Send + Sync + 'static {
     fn body(&self, blob: &Blake3Digest, size: u64) -> Result<Option<Bytes>, String>;
     /// A device is being offered a release that it does not have, in the ring of its group. Never waits.
     fn note_offer(&self, snapshot: &Snapshot, device: &DeviceId, release: &Release, ring: &RingName, now: Timestamp);
+    /// A device's token was used. Never waits.
+    fn note_token_use(&self, token: TokenId, now: Timestamp);
     /// Stores reports of one device, all of them or none. Returns after fsync.
     fn record_reports(
         &self,

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::look::view_of;
+use super::look::{on_rollout, view_of};
 use super::view::RolloutView;
 use crate::control::rollouts::{
     halt_rollout, pause_rollout, promote_rollout, reset_product, resume_rollout, signal_rollout, start_rollout,
@@ -73,7 +73,7 @@ pub(in crate::serve::admin) async fn start(
     Sent(request): Sent<StartRequest>,
 ) -> Result<(StatusCode, Json<RolloutView>), Problem> {
     let StartRequest { product, version, reason } = request;
-    let rollout = start_rollout(&services.catalog, &person.actor, &product, &version, reason).await?;
+    let rollout = start_rollout(&services.catalog, person.on_product(&product)?, &product, &version, reason).await?;
     take_due_steps(&services).await;
     Ok((StatusCode::CREATED, Json(view_of(&services, rollout.id)?)))
 }
@@ -90,7 +90,7 @@ pub(in crate::serve::admin) async fn pause(
     InPath(id): InPath<RolloutId>,
     Sent(because): Sent<Because>,
 ) -> Result<Json<RolloutView>, Problem> {
-    pause_rollout(&services.catalog, &person.actor, id, because.reason).await?;
+    pause_rollout(&services.catalog, on_rollout(&services, &person, id)?, id, because.reason).await?;
     view_of(&services, id).map(Json)
 }
 
@@ -106,7 +106,7 @@ pub(in crate::serve::admin) async fn resume(
     InPath(id): InPath<RolloutId>,
     Sent(because): Sent<Because>,
 ) -> Result<Json<RolloutView>, Problem> {
-    resume_rollout(&services.catalog, &person.actor, id, because.reason).await?;
+    resume_rollout(&services.catalog, on_rollout(&services, &person, id)?, id, because.reason).await?;
     take_due_steps(&services).await;
     view_of(&services, id).map(Json)
 }
@@ -123,7 +123,7 @@ pub(in crate::serve::admin) async fn halt(
     InPath(id): InPath<RolloutId>,
     Sent(because): Sent<Because>,
 ) -> Result<Json<RolloutView>, Problem> {
-    halt_rollout(&services.catalog, &person.actor, id, because.reason).await?;
+    halt_rollout(&services.catalog, on_rollout(&services, &person, id)?, id, because.reason).await?;
     view_of(&services, id).map(Json)
 }
 
@@ -139,7 +139,7 @@ pub(in crate::serve::admin) async fn promote(
     InPath(id): InPath<RolloutId>,
     Sent(because): Sent<Because>,
 ) -> Result<Json<RolloutView>, Problem> {
-    promote_rollout(&services.catalog, &person.actor, id, because.reason).await?;
+    promote_rollout(&services.catalog, on_rollout(&services, &person, id)?, id, because.reason).await?;
     take_due_steps(&services).await;
     view_of(&services, id).map(Json)
 }
@@ -158,7 +158,7 @@ pub(in crate::serve::admin) async fn signal(
     Sent(request): Sent<SignalRequest>,
 ) -> Result<Json<RolloutView>, Problem> {
     let SignalRequest { signal, source, reason } = request;
-    signal_rollout(&services.catalog, &person.actor, id, (signal, source), reason).await?;
+    signal_rollout(&services.catalog, on_rollout(&services, &person, id)?, id, (signal, source), reason).await?;
     take_due_steps(&services).await;
     view_of(&services, id).map(Json)
 }
@@ -176,7 +176,7 @@ pub(in crate::serve::admin) async fn reset(
     InPath(product): InPath<ProductName>,
     Sent(because): Sent<Because>,
 ) -> Result<Json<ResetAnswer>, Problem> {
-    let freeze = reset_product(&services.catalog, &person.actor, &product, because.reason).await?;
+    let freeze = reset_product(&services.catalog, person.on_product(&product)?, &product, because.reason).await?;
     take_due_steps(&services).await;
     let Freeze { id, frozen, reason, .. } = freeze.as_ref();
     let freeze = FreezeView { id: *id, at: frozen.at, reason: reason.to_string() };

@@ -11,9 +11,9 @@ use super::timeline as story;
 use super::view::RolloutView;
 use crate::control::ControlError;
 use crate::control::rollouts::find_rollout;
-use crate::model::{ProductName, RolloutId};
+use crate::model::{Actor, ProductName, RolloutId};
 use crate::policy::rollout::standing;
-use crate::serve::admin::access::Services;
+use crate::serve::admin::access::{Person, Services};
 use crate::serve::admin::extract::{InPath, InQuery};
 use crate::serve::problem::Problem;
 
@@ -97,6 +97,17 @@ pub(in crate::serve::admin) async fn timeline(
     let counts = services.catalog.with_health(&rollout.product, |health| health.total(id, now));
     let markdown = HeaderValue::from_static("text/markdown; charset=utf-8");
     Ok(([(CONTENT_TYPE, markdown)], story::write(product, rollout, &counts, now)))
+}
+
+/// Whoever steers a rollout, if the role reaches it.
+pub(super) fn on_rollout<'p>(
+    services: &crate::serve::admin::AdminServices,
+    person: &'p Person,
+    id: RolloutId,
+) -> Result<&'p Actor, Problem> {
+    let snapshot = services.catalog.snapshot();
+    let (product, rollout) = find_rollout(&snapshot, id)?;
+    person.on_rollout(&product.product().name, &rollout.kind)
 }
 
 /// A rollout as it stands now.

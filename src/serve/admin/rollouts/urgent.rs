@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::look::view_of;
+use super::look::{on_rollout, view_of};
 use super::view::RolloutView;
 use crate::control::rollouts::{
     NewExpedite, NewRollback, PlannedRollback, approve_rollout, expedite as ask, look_at_rollback, rollback as go_back,
@@ -101,11 +101,12 @@ pub(in crate::serve::admin) async fn rollback(
     Sent(request): Sent<RollbackRequest>,
 ) -> Result<(StatusCode, Json<RollbackAnswer>), Problem> {
     let RollbackRequest { product, from, to, groups, reason, confirm_devices, preview } = request;
+    let actor = person.on_product_and_groups(&product, &groups)?;
     let name = product.to_string();
     let asked = NewRollback { product, from, to, groups, reason, confirm_devices };
     let (status, planned) = match preview {
         true => (StatusCode::OK, look_at_rollback(&services.catalog, &asked).await?),
-        false => (StatusCode::CREATED, go_back(&services.catalog, &person.actor, asked).await?),
+        false => (StatusCode::CREATED, go_back(&services.catalog, actor, asked).await?),
     };
     take_due_steps(&services).await;
     let PlannedRollback { from, to, devices, blast_limit, warnings, rollout } = planned;
@@ -127,8 +128,10 @@ pub(in crate::serve::admin) async fn expedite(
     Sent(request): Sent<ExpediteRequest>,
 ) -> Result<(StatusCode, Json<RolloutView>), Problem> {
     let ExpediteRequest { product, version, criteria, pinned_groups } = request;
+    // It goes to all rings, and so to all groups.
+    let actor = person.on_product_and_groups(&product, &BTreeSet::new())?;
     let asked = NewExpedite { product, version, criteria, pinned_groups };
-    let rollout = ask(&services.catalog, &person.actor, asked).await?;
+    let rollout = ask(&services.catalog, actor, asked).await?;
     Ok((StatusCode::CREATED, Json(view_of(&services, rollout.id)?)))
 }
 
@@ -146,7 +149,7 @@ pub(in crate::serve::admin) async fn approve(
     InPath(id): InPath<RolloutId>,
     Sent(ApprovalRequest {}): Sent<ApprovalRequest>,
 ) -> Result<Json<RolloutView>, Problem> {
-    approve_rollout(&services.catalog, &person.actor, id).await?;
+    approve_rollout(&services.catalog, on_rollout(&services, &person, id)?, id).await?;
     take_due_steps(&services).await;
     view_of(&services, id).map(Json)
 }

@@ -188,6 +188,7 @@ async fn identities() {
     // The header is believed from this address; a token comes before it.
     assert_eq!(server.get(offer, &["ringfence-device: canary-9"]).await.json()["version"], "2.0");
     assert_eq!(server.get(offer, &["ringfence-device: canary-9", TERMINAL]).await.json()["version"], "1.0");
+    assert_eq!(server.token_uses.lock().unwrap().len(), 1, "only a token that was taken was used");
     // The policy of this world has no group for requests without identity.
     assert_eq!(server.get(offer, &[]).await.status(), 404);
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::{
     Actor, ApprovalRule, Artifact, Blake3Digest, Class, DeviceId, Event, EventRecord, HoldScope, Platform, Release,
-    ReleaseManifest, Report, ReportError, RingName, Sha256Digest, ShareFile, Snapshot, TokenScope,
+    ReleaseManifest, Report, ReportError, RingName, Sha256Digest, ShareFile, Snapshot, TokenId, TokenScope,
 };
 use crate::serve::device::{
     Backend, DeviceApi, DeviceMetrics, DeviceOptions, EnrolError, Enrolled, EnrolledCredential, RecordReportsError,
@@ -152,9 +152,10 @@ impl World {
             bodies_read: Arc::default(),
             offers: Arc::default(),
             codes: Arc::default(),
+            token_uses: Arc::default(),
         };
         let (reports, bodies_read) = (backend.reports.clone(), backend.bodies_read.clone());
-        let offers = backend.offers.clone();
+        let (offers, token_uses) = (backend.offers.clone(), backend.token_uses.clone());
         let mut registry = Registry::default();
         let options =
             DeviceOptions { header_trusted_from: vec!["127.0.0.1/32".parse().unwrap()], ..DeviceOptions::default() };
@@ -165,7 +166,7 @@ impl World {
         let metrics = ConnectionMetrics::register(&mut registry);
         let options = ServeOptions { name: ListenerName::Device, limits: Limits::default(), metrics, tls: None };
         tokio::spawn(serve(listener, api, options, stop.clone()));
-        Server { address, reports, bodies_read, offers, present, _stop: stop.drop_guard() }
+        Server { address, reports, bodies_read, offers, token_uses, present, _stop: stop.drop_guard() }
     }
 }
 
@@ -183,6 +184,7 @@ struct TestBackend {
     bodies_read: Arc<Mutex<usize>>,
     offers: Arc<Mutex<Vec<(String, String, String)>>>,
     codes: Arc<Mutex<Vec<String>>>,
+    token_uses: Arc<Mutex<Vec<TokenId>>>,
 }
 
 impl Backend for TestBackend {
@@ -206,6 +208,10 @@ impl Backend for TestBackend {
     fn note_offer(&self, _: &Snapshot, device: &DeviceId, release: &Release, ring: &RingName, _: Timestamp) {
         let offer = (device.to_string(), release.version().to_string(), ring.to_string());
         self.offers.lock().unwrap().push(offer);
+    }
+
+    fn note_token_use(&self, token: TokenId, _: Timestamp) {
+        self.token_uses.lock().unwrap().push(token);
     }
 
     async fn record_reports(&self, reports: Vec<Report>) -> Result<RecordedReports, RecordReportsError> {
@@ -239,6 +245,8 @@ pub(super) struct Server {
     pub(super) bodies_read: Arc<Mutex<usize>>,
     /// Device, version and ring of each offer that was noted.
     pub(super) offers: Arc<Mutex<Vec<(String, String, String)>>>,
+    /// The tokens that were taken, in order.
+    pub(super) token_uses: Arc<Mutex<Vec<TokenId>>>,
     present: Present,
     _stop: tokio_util::sync::DropGuard,
 }
