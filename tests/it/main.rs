@@ -15,5 +15,6 @@ mod shares_admin;
 mod shares_http;
 mod shares_stage;
 mod staging;
+mod tls;
 mod uniform;
 mod wire;
