@@ -140,7 +140,7 @@ fn client(address: SocketAddr) -> Client {
         stall_timeout: Duration::from_secs(5),
     };
     let options = ClientOptions { answer_timeout: Duration::from_secs(5), upload, ..ClientOptions::default() };
-    Client::new(Endpoint::of_listener(address), Some("rf_secret"), options).unwrap()
+    Client::new(Endpoint::of_listener(address, false), Some("rf_secret"), options).unwrap()
 }
 
 fn sample(length: usize) -> (tempfile::NamedTempFile, Vec<u8>) {

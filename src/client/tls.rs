@@ -115,8 +115,13 @@ impl TlsTrust {
     }
 }
 
+/// The hybrid with ML-KEM comes first, as it does in the server.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
+    use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
+    Arc::new(CryptoProvider {
+        kx_groups: vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1],
+        ..aws_lc_rs::default_provider()
+    })
 }
 
 fn bad_file(path: &Path, cause: String) -> ClientError {

@@ -99,6 +99,45 @@ fn values_that_cannot_be() {
 }
 
 #[test]
+fn tls_tables_are_read_with_their_defaults() {
+    let text = "[device.tls]\ncertificate = \"c.pem\"\nkey = \"/k\"\nclient_ca = \"ca.pem\"\nclient_crl = [\"a.crl\"]\n\
+                client_certificates = \"required\"\nminimum_version = \"1.3\"\n[admin.tls]\ncertificate = \"c\"\nkey = \"k\"\n";
+    let settings = parse(text, Path::new("r.toml"), Path::new("/etc/r")).unwrap();
+    let device = settings.device.tls.unwrap();
+    let clients = device.options.clients.unwrap();
+    assert_eq!((device.options.certificate, device.options.key), ("/etc/r/c.pem".into(), "/k".into()));
+    assert_eq!((clients.ca, clients.crls), ("/etc/r/ca.pem".into(), vec!["/etc/r/a.crl".into()]));
+    assert!(clients.is_required && device.options.minimum_version == crate::serve::MinimumVersion::Tls13);
+    let rules = |tls: &TlsSettings| tls.identity.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let admin = settings.admin.tls.unwrap();
+    assert_eq!(rules(&admin), ["san-uri urn:ringfence:person:*"]);
+    assert!(admin.options.clients.is_none() && admin.options.expired == crate::serve::Expired::Serve);
+    let with_rules = text.replacen("minimum", "identity = [\"san-dns *.corp\", \"common-name *\"]\nminimum", 1);
+    let settings = parse(&with_rules, Path::new("r.toml"), Path::new("")).unwrap();
+    assert_eq!(rules(&settings.device.tls.unwrap()), ["san-dns *.corp", "common-name *"]);
+}
+
+#[test]
+fn tls_tables_that_cannot_be_are_refused_at_their_line() {
+    let tls = |more: &str| refused(&format!("[device.tls]\ncertificate = \"c\"\nkey = \"k\"\n{more}\n"));
+    let nothing = "does nothing without client_ca: name the CAs";
+    let cases = [
+        ("client_certificates = \"required\"", format!("device.tls.client_certificates {nothing}")),
+        ("client_crl = [\"a\"]", format!("device.tls.client_crl {nothing}")),
+        ("identity = []", format!("device.tls.identity {nothing}")),
+        ("client_ca = \"\"", "device.tls.client_ca is empty: name a PEM file".to_owned()),
+        ("minimum_version = \"1.1\"", "unknown variant \"1.1\", expected \"1.2\" or \"1.3\"".to_owned()),
+        ("certificat = \"c\"", "unknown key \"certificat\" in [device.tls]; did you mean \"certificate\"?".to_owned()),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(tls(line), format!("ringfence.toml:4: {expected}"));
+    }
+    let message = tls("client_ca = \"a\"\nidentity = [\"cn *\"]");
+    assert!(message.starts_with("ringfence.toml:5: \"cn *\" is not an identity rule: "), "{message}");
+    assert!(refused("[admin.tls]\nkey = \"k\"\n").contains("missing field \"certificate\""));
+}
+
+#[test]
 fn targets_are_read_and_the_shown_example_is_one() {
     let shown: String = EXAMPLE.lines().filter_map(|line| line.strip_prefix("# ")).fold(String::new(), |text, line| {
         if line == "[[target]]" || !text.is_empty() && line.contains(" = ") { text + line + "\n" } else { text }

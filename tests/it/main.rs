@@ -19,6 +19,7 @@ mod shares_admin;
 mod shares_http;
 mod shares_stage;
 mod staging;
+mod tls;
 mod uniform;
 mod uniform_time;
 mod wire;

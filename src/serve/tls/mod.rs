@@ -17,3 +17,6 @@ pub use error::TlsError;
 pub(super) use handshake::Handshakes;
 pub use metrics::TlsMetrics;
 pub use options::{ClientTrust, Expired, MinimumVersion, TlsOptions};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Certificates that change under running downloads: every one of them ends whole.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsConnector, rustls};
+
+use super::pki::Ca;
+use super::{published, reloads, with_device_tls};
+use crate::support::tools::need;
+use crate::support::{TestServer, is_full_tier, random_bytes};
+
+const BODY_BYTES: usize = 4 << 20;
+/// Small pieces with pauses: a download takes this many pauses.
+const PAUSES: usize = 40;
+
+fn trusting(ca: &Ca) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(ca.path("ca.pem")).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+async fn connect(server: std::net::SocketAddr, config: &Arc<ClientConfig>) -> TlsStream<TcpStream> {
+    let socket = TcpStream::connect(server).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(config.clone()).connect(name, socket).await.unwrap()
+}
+
+/// Reads the blob slowly; true if it is the body.
+async fn download(server: std::net::SocketAddr, config: Arc<ClientConfig>, path: String, body: Arc<Vec<u8>>) -> bool {
+    let mut stream = connect(server, &config).await;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nRingfence-Device: pc-1\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let (mut got, mut piece) = (Vec::new(), vec![0; BODY_BYTES / PAUSES]);
+    loop {
+        match stream.read(&mut piece).await {
+            Ok(0) => break,
+            Ok(count) => got.extend_from_slice(&piece[..count]),
+            Err(error) => panic!("after {} bytes: {error}", got.len()),
+        }
+        if got.len() / piece.len() > (got.len() - 1).saturating_sub(16 << 10) / piece.len() {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    }
+    got.ends_with(&body) && got.starts_with(b"HTTP/1.1 200 OK\r\n")
+}
+
+/// The certificate that a new connection is shown.
+async fn shown(server: &TestServer, config: &Arc<ClientConfig>) -> Vec<u8> {
+    let stream = connect(server.device, config).await;
+    stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+}
+
+#[test]
+fn running_downloads_survive_new_certificates() {
+    need!("tls::rotation::running_downloads_survive_new_certificates", "openssl");
+    let count: usize = if is_full_tier() { 1000 } else { 50 };
+    let (server, ca) = with_device_tls("[limits]\nconnections_per_address_max = 2000\n", |_| {});
+    let body = Arc::new(random_bytes(7, BODY_BYTES));
+    let path = published(&server, &body);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let config = trusting(&ca);
+    let before = runtime.block_on(shown(&server, &config));
+    let begun = Instant::now();
+    let downloads: Vec<_> = (0..count)
+        .map(|_| runtime.spawn(download(server.device, config.clone(), path.clone(), body.clone())))
+        .collect();
+    std::thread::sleep(Duration::from_millis(1500));
+    // Once noticed by itself, once on SIGHUP, with another kind of key.
+    ca.server("server", "rsa");
+    wait(&server, 1);
+    ca.server("server", "ec");
+    server.signal(rustix::process::Signal::HUP);
+    wait(&server, 2);
+    let running = downloads.iter().filter(|download| !download.is_finished()).count();
+    assert_eq!(running, count, "they all still ran: {:?}", begun.elapsed());
+    let after = runtime.block_on(shown(&server, &trusting(&ca)));
+    assert_ne!(before, after, "new connections get the new certificate");
+    for download in downloads {
+        assert!(runtime.block_on(download).unwrap(), "a download is not whole");
+    }
+    eprintln!("{count} downloads over {:?} survived two rotations", begun.elapsed());
+}
+
+fn wait(server: &TestServer, loaded: u64) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while reloads(server, "loaded") < loaded {
+        assert!(Instant::now() < until, "not taken over\n{}", server.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
