@@ -44,9 +44,7 @@ fn with_ca() -> TestServer {
 
 #[test]
 fn a_code_becomes_a_token_that_gets_offers() {
-    if !need("enrol::a_code_becomes_a_token_that_gets_offers", &["curl"]) {
-        return;
-    }
+    need!("enrol::a_code_becomes_a_token_that_gets_offers", "curl");
     let server = TestServer::start();
     publish(&server);
     let code = code_for(&server, "pos-1");
@@ -111,9 +109,7 @@ fn of_twenty_claims_at_once_one_wins() {
 
 #[test]
 fn a_csr_becomes_a_certificate_that_names_the_enrolled_device() {
-    if !need("enrol::a_csr_becomes_a_certificate_that_names_the_enrolled_device", &["openssl"]) {
-        return;
-    }
+    need!("enrol::a_csr_becomes_a_certificate_that_names_the_enrolled_device", "openssl");
     let server = with_ca();
     let dir = server.root();
     // The request says that it is another device, and a CA at that.
@@ -164,9 +160,7 @@ fn a_ca_that_cannot_sign_stops_the_start_with_a_sentence() {
 
 #[test]
 fn the_command_claims_a_token_or_a_certificate() {
-    if !need("enrol::the_command_claims_a_token_or_a_certificate", &["openssl"]) {
-        return;
-    }
+    need!("enrol::the_command_claims_a_token_or_a_certificate", "openssl");
     let server = with_ca();
     publish(&server);
     let dir = server.root();
