@@ -77,7 +77,7 @@ impl From<AppError> for CliError {
             _ if error.is_damage() => Self::Damage(text),
             AppError::Lock(crate::sys::lock::LockError::InUse { .. }) => Self::Conflict(text),
             AppError::NoData(_) => Self::NotFound(text),
-            AppError::FirstPolicy { .. } | AppError::BadTokenFile(_) => Self::Input(text),
+            AppError::FirstPolicy { .. } | AppError::BadTokenFile(_) | AppError::Jwks(_) => Self::Input(text),
             _ => Self::Failed(text),
         }
     }

@@ -8,6 +8,7 @@ mod support;
 mod bad_input;
 mod faults;
 mod lifecycle;
+mod people;
 mod publish;
 mod real;
 mod rollouts;
