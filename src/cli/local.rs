@@ -82,9 +82,12 @@ impl From<AppError> for CliError {
             _ if error.is_damage() => Self::Damage(text),
             AppError::Lock(crate::sys::lock::LockError::InUse { .. }) => Self::Conflict(text),
             AppError::NoData(_) => Self::NotFound(text),
-            AppError::FirstPolicy { .. } | AppError::BadTokenFile(_) | AppError::Sockets(_) | AppError::Tls { .. } => {
-                Self::Input(text)
-            }
+            AppError::FirstPolicy { .. }
+            | AppError::BadTokenFile(_)
+            | AppError::Sockets(_)
+            | AppError::Tls { .. }
+            | AppError::EnrolmentCa { .. }
+            | AppError::Jwks(_) => Self::Input(text),
             _ => Self::Failed(text),
         }
     }

@@ -11,6 +11,7 @@ mod enrol;
 mod faults;
 mod lifecycle;
 mod packaging;
+mod people;
 mod publish;
 mod real;
 mod rollouts;

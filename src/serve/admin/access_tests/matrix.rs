@@ -133,7 +133,9 @@ async fn no_route_takes_a_bad_credential() {
                 refused(&answer, row, name);
             }
         }
-        let nobody = |extensions: &mut http::Extensions| drop(extensions.insert(Peer::Unix { uid: 65_534 }));
+        let nobody = |extensions: &mut http::Extensions| {
+            extensions.insert(Peer::Unix { uid: 65_534 });
+        };
         refused(&world.send(method.clone(), &path, &[], body.clone(), nobody).await, row, "another user");
         for dns in ["eve.people.corp", "cert-ada.other.corp", "uid:0.people.corp", ".people.corp"] {
             let answer = world.send(method.clone(), &path, &[], body.clone(), with_certificate(dns)).await;

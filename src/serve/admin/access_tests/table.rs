@@ -168,12 +168,10 @@ pub(super) const ROWS: &[Row] = &[
     row(Operate, "POST /v1/rollouts/rollback", ProductEverywhere, |target| back(target, &[])),
     because(Operate, "POST /v1/products/{product}/reset", Product),
     row(Operate, "POST /v1/shares", ProductAndGroup, share),
-    row(
-        Operate,
-        "PUT /v1/shares/{share}/targets",
-        ProductAndGroup,
-        |_| json!({"target": "host:/srv/share", "state": "done"}),
-    ),
+    row(Operate, "PUT /v1/shares/{share}/targets", ProductAndGroup, |_| {
+        json!({"target": "host:/srv/share", "switch": 1, "staged_at": "2026-01-01T00:00:00Z", "state": "failed",
+            "written_bytes": 0, "tree_files": 0, "tree_bytes": 0})
+    }),
     row(Operate, "POST /v1/devices/import", Everything, |_| json!({"devices": [{"id": "pc-1"}]})),
     row(Operate, "POST /v1/devices/remove", Everything, |_| json!({"devices": ["pc-1"]})),
     row(Operate, "POST /v1/store/verify", Everything, empty),

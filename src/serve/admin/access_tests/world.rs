@@ -42,7 +42,7 @@ ring = "broad"
 start = "manual"
 emergency = { bake_times = 0.1, approvers = [APPROVERS] }
 [plan.intelligence.broad]
-waves = ["100% bake 1h"]
+waves = ["50% bake 1h", "100% bake 1h"]
 gate = { samples = 20, failures = "2%", silence = "5%", within = "30m" }
 SHARES
 "#;
@@ -148,6 +148,7 @@ impl World {
             catalog: catalog.clone(),
             people: people.into_iter().map(|(name, role)| (parse(name), role, Reach::default())).collect::<People>(),
             oidc: None,
+            code_valid_for: SignedDuration::from_hours(24),
             certificate_identity: vec!["san-dns *.people.corp".parse().unwrap()],
         });
         let mut world = Self { data, catalog, api, text: String::new(), secrets: BTreeMap::new(), key };
@@ -234,7 +235,8 @@ impl World {
                 body
             };
             let rollouts = self.root("GET", &format!("/v1/rollouts?product={product}"), &json!({})).await;
-            let rollout = rollouts["rollouts"][0]["id"].as_u64().unwrap();
+            let mut rollouts = rollouts["rollouts"].as_array().unwrap().iter();
+            let rollout = rollouts.find(|found| found["kind"] == "release").unwrap()["id"].as_u64().unwrap();
             let emergencies = self.root("GET", &format!("/v1/rollouts?product={product}&state=all"), &json!({})).await;
             let known = emergencies["rollouts"].as_array().unwrap().iter().find(|found| found["kind"] == "expedite");
             let emergency = match known {
@@ -244,12 +246,8 @@ impl World {
                     id(self.root("POST", "/v1/rollouts/expedite", &asked).await)
                 }
             };
-            let reach = reach_of((true, true));
-            let reach = Reach {
-                products: serde_json::from_value(json!([product])).unwrap(),
-                groups: serde_json::from_value(json!([group])).unwrap(),
-                ..reach
-            };
+            let reach = json!({"products": [product], "groups": [group]});
+            let reach: Reach = serde_json::from_value(reach).unwrap();
             let scope = TokenScope::Person { actor: actor("victim"), role: Role::Auditor, reach };
             targets.push(Target {
                 product: product.into(),
