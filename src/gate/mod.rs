@@ -4,12 +4,18 @@
 //! this room deliberately does not do: no I/O and no state; it is given what is known and returns what is wrong.
 
 mod artifacts;
+mod cabinet;
 mod finding;
+mod kernel;
 mod version;
 
 #[cfg(test)]
 mod tests;
 
 pub use artifacts::{Declared, Observed, check_artifacts, media_type_of};
+pub use cabinet::{
+    CABINET_SIGNATURE, Cabinet, CabinetError, CabinetFile, Folder, Panicked, contain, looks_like_header,
+};
 pub use finding::Finding;
+pub use kernel::{LISTED_MAX, ScanLimits, Scanned, Unread, is_pe};
 pub use version::check_version;
