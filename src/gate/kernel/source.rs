@@ -11,14 +11,6 @@ pub(super) enum Source<'r> {
 }
 
 impl Source<'_> {
-    /// The same bytes, for somebody who gives them back.
-    pub(super) fn reborrow(&mut self) -> Source<'_> {
-        match self {
-            Self::Slice(slice) => Source::Slice(slice),
-            Self::Stream(stream) => Source::Stream(&mut **stream),
-        }
-    }
-
     /// Reads until `buffer` is full or the bytes end; returns how many there were.
     pub(super) fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
