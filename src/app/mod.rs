@@ -16,6 +16,8 @@ mod core;
 pub mod demo;
 mod error;
 mod figures;
+mod gate_command;
+mod gate_process;
 mod keeper;
 mod offline;
 mod rollout_figures;

@@ -5,6 +5,7 @@
 
 mod error;
 mod file;
+mod gate;
 mod locate;
 mod settings;
 mod targets;
@@ -13,6 +14,7 @@ mod values;
 
 pub use error::ConfigError;
 pub use file::schema;
+pub use gate::{GateSettings, OpaqueArchives};
 pub use settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogFormat,
     LogLevel, LogSettings, PolicySettings, ReportSettings, Settings, SharesSettings, StagerSettings, StoreSettings,

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::gate::GateSettings;
 use crate::model::ShareName;
 
 /// Everything `ringfence.toml` says, checked. Paths are joined to the file's (or the data) directory.
@@ -35,6 +36,8 @@ pub struct Settings {
     pub alert: AlertSettings,
     /// Bounds.
     pub limits: LimitSettings,
+    /// What releases have to pass.
+    pub gate: GateSettings,
     /// The log.
     pub log: LogSettings,
     /// How targets are kept.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::Finding;
 use super::file::{AdminTable, AlertTable, DeviceTable, File, LimitsTable, LogTable, StoreTable};
+use super::gate::gate_settings;
 use super::settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogSettings,
     PolicySettings, ReportSettings, Settings, SharesSettings, StoreSettings,
@@ -35,6 +36,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         shares,
         alert,
         limits,
+        gate,
         log,
         stager,
         target,
@@ -60,6 +62,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         },
         alert: alert_settings(alert)?,
         limits: limit_settings(limits)?,
+        gate: gate_settings(gate)?,
         log: LogSettings { format, level },
         stager: stager_settings(stager)?,
         targets: target_settings(target, base)?,
@@ -174,11 +177,11 @@ fn zero(key: &'static str) -> Finding {
     }
 }
 
-fn count(key: &'static str, value: u32) -> Result<usize, Finding> {
+pub(super) fn count(key: &'static str, value: u32) -> Result<usize, Finding> {
     if value == 0 { Err(zero(key)) } else { usize::try_from(value).map_err(|_| zero(key)) }
 }
 
-fn bytes(key: &'static str, value: ByteSize) -> Result<u64, Finding> {
+pub(super) fn bytes(key: &'static str, value: ByteSize) -> Result<u64, Finding> {
     if value.0 == 0 { Err(zero(key)) } else { Ok(value.0) }
 }
 

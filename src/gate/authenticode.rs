@@ -2,9 +2,9 @@
 //!
 //! Nothing is verified here: chains, revocation and time stamps are for a command that knows the organisation's roots.
 
+use object::LittleEndian;
 use object::pe::IMAGE_DIRECTORY_ENTRY_SECURITY;
 use object::read::pe::{ImageNtHeaders, PeFile, PeFile32, PeFile64};
-use object::{LittleEndian, Object as _};
 use sha2::Digest as _;
 
 use super::{contain, is_pe};

@@ -31,7 +31,8 @@ pub(crate) const ROOMS: &[Room] = &[
     // It names media types as publishing does.
     room("share", &["model", "policy", "gate", "store", "catalog", "sys"]),
     // The journal's errors are a publisher's errors.
-    room("publish", &["model", "signing", "policy", "gate", "journal", "store", "catalog", "sys"]),
+    // A release's names must fit every share that shows its product: the layouts, which are shares', say whether they do.
+    room("publish", &["model", "signing", "policy", "gate", "journal", "store", "catalog", "share", "sys"]),
     // Every change that is not a publication: products, approvals, holds, pins, policy, devices, tokens.
     // A policy's shares must have layouts that `share` knows.
     room("control", &["model", "signing", "policy", "store", "catalog", "journal", "share", "sys"]),

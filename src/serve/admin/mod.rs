@@ -11,6 +11,7 @@ mod extract;
 mod holds;
 mod inventory;
 mod journal;
+mod keys;
 mod maintenance;
 mod open;
 mod pins;

@@ -31,6 +31,8 @@ struct OfferHead<'a> {
     version: &'a Version,
     release: ReleaseId,
     sequence: u64,
+    /// Whether it brings code that runs in a kernel.
+    kernel_mode: bool,
     artifacts: Vec<OfferedArtifact<'a>>,
 }
 
@@ -76,6 +78,7 @@ impl OfferTexts {
             version: release.version(),
             release: release.id,
             sequence: release.sequence,
+            kernel_mode: release.has_kernel_mode(),
             artifacts: release.artifacts_for(platform).map(offered).collect(),
         };
         let mut text = serde_json::to_string(&head)?;
