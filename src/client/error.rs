@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::EndpointError;
+use crate::model::GateFinding;
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +68,8 @@ pub struct Problem {
     pub title: String,
     /// What is wrong in this case.
     pub detail: Option<String>,
+    /// Everything that the release gates found, where they turned a publication down.
+    pub findings: Vec<GateFinding>,
 }
 
 /// What kind of no a refusal is.
@@ -84,19 +87,21 @@ pub enum Refusal {
     Other,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Document {
     #[serde(rename = "type")]
     kind: Option<String>,
     title: Option<String>,
     detail: Option<String>,
+    #[serde(default)]
+    findings: Vec<GateFinding>,
 }
 
 impl Problem {
     /// Reads a refusal's body. One that is no problem document is kept to its status: it comes from something else
     /// than Ringfence, and may be a page of HTML.
     pub(super) fn read(status: u16, body: &[u8]) -> Self {
-        let document = serde_json::from_slice(body).unwrap_or(Document { kind: None, title: None, detail: None });
+        let document: Document = serde_json::from_slice(body).unwrap_or_default();
         let reason = || {
             let known = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
             format!("the server answered {status} {}", known.unwrap_or_default()).trim_end().to_owned()
@@ -106,6 +111,7 @@ impl Problem {
             kind: document.kind.unwrap_or_else(|| "about:blank".to_owned()),
             title: document.title.unwrap_or_else(reason),
             detail: document.detail,
+            findings: document.findings,
         }
     }
 
@@ -128,6 +134,13 @@ impl Problem {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.detail.as_deref().unwrap_or(&self.title))
+        if self.findings.len() < 2 {
+            return f.write_str(self.detail.as_deref().unwrap_or(&self.title));
+        }
+        write!(f, "it cannot be published, for {} reasons:", self.findings.len())?;
+        for GateFinding { gate, text, .. } in &self.findings {
+            write!(f, "\n  {gate}: {}", text.replace('\n', "\n    "))?;
+        }
+        Ok(())
     }
 }

@@ -82,7 +82,8 @@ pub(crate) const ROOMS: &[Room] = &[
         ],
     ),
     // `init` makes an admin token's secret as `control` spells it; `share stage` writes a tree where no server runs.
-    room("cli", &["model", "policy", "sys", "signing", "control", "share", "config", "client", "app"]),
+    // `release manifest` names media types as publishing does.
+    room("cli", &["model", "policy", "sys", "signing", "gate", "control", "share", "config", "client", "app"]),
     room("main", &["cli"]),
 ];
 
