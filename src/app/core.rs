@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::AppError;
+use super::gate_command::gate_commands;
 use crate::catalog::{Catalog, CatalogOptions, Recovery, ReportsOptions};
-use crate::config::Settings;
+use crate::config::{OpaqueArchives, Settings};
 use crate::control::TokenKey;
+use crate::gate::ScanLimits;
 use crate::journal::JournalOptions;
-use crate::publish::{Publisher, UploadLimits, Uploads};
+use crate::publish::{GateOptions, Publisher, UploadLimits, Uploads};
 use crate::share::Shares;
 use crate::store::{FsBlobs, FsBlobsOptions, IndexOrigin};
 use crate::sys::clock::Clock;
@@ -67,7 +69,8 @@ impl Core {
             idle_timeout: settings.limits.upload_idle_timeout,
         };
         let uploads = Uploads::new(store, limits);
-        let publisher = Arc::new(Publisher::new(catalog.clone(), uploads, settings.limits.artifacts_max));
+        let gates = gate_options(settings, &data);
+        let publisher = Arc::new(Publisher::new(catalog.clone(), uploads, settings.limits.artifacts_max, gates));
         let shares = Arc::new(Shares::new(catalog.clone()));
         let token_key = token_key(&data)?;
         Ok(Self { catalog, publisher, shares, token_key, data, recovery, _lock: lock })
@@ -76,6 +79,21 @@ impl Core {
     /// The journal's directory.
     pub fn journal_dir(&self) -> PathBuf {
         journal_dir(&self.data)
+    }
+}
+
+fn gate_options(settings: &Settings, data: &Path) -> GateOptions {
+    let gate = &settings.gate;
+    GateOptions {
+        scan: ScanLimits {
+            depth_max: gate.depth_max,
+            members_max: gate.members_max as u64,
+            unpacked_bytes_max: gate.unpacked_max_bytes,
+            ratio_max: gate.ratio_max,
+            member_bytes_max: gate.member_max_bytes,
+        },
+        is_opaque_allowed: gate.opaque_archives == OpaqueArchives::Allow,
+        commands: gate_commands(gate, data),
     }
 }
 

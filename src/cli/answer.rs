@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::model::{
-    ApprovalRule, AttributeName, Class, Denial, Device, DeviceId, Hold, Pin, Platform, ProductName, ReleaseState,
-    ReportEvent, Tag, Token, TokenListener, Version,
+    ApprovalRule, AttributeName, Class, Denial, Device, DeviceId, GateFinding, Hold, Inspection, Pin, Platform,
+    ProductName, ReleaseState, ReportEvent, Tag, Token, TokenListener, TrustedKey, Version,
 };
 
 #[derive(Debug, Deserialize)]
@@ -48,7 +48,30 @@ pub(super) struct Product {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Releases {
-    pub(super) releases: Vec<Release>,
+    pub(super) releases: Vec<AnyRelease>,
+}
+
+/// A release, or a version that the gates turned down.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum AnyRelease {
+    Refused(Refused),
+    Release(Box<Release>),
+}
+
+/// A version that the gates turned down.
+#[derive(Debug, Deserialize)]
+pub(super) struct Refused {
+    pub(super) product: String,
+    pub(super) version: String,
+    pub(super) refused_at: Timestamp,
+    pub(super) refused_by: String,
+    pub(super) findings: Vec<GateFinding>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Keys {
+    pub(super) keys: Vec<TrustedKey>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,6 +96,10 @@ pub(super) struct Release {
     pub(super) withdrawn: Option<Withdrawn>,
     #[serde(default)]
     pub(super) artifacts: Vec<Artifact>,
+    #[serde(default)]
+    pub(super) kernel_mode: bool,
+    #[serde(default)]
+    pub(super) inspection: Option<Inspection>,
     #[serde(default)]
     pub(super) already_published: bool,
 }

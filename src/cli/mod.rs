@@ -16,6 +16,7 @@ mod hold;
 mod init;
 mod inventory;
 mod journal;
+mod key;
 pub mod local;
 mod man;
 mod output;
@@ -118,6 +119,8 @@ enum Command {
     Journal(journal::Command),
     #[command(subcommand)]
     Token(token::Command),
+    #[command(subcommand)]
+    Key(key::Command),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -145,6 +148,7 @@ impl Command {
             Self::Store(command) => command.run(),
             Self::Journal(command) => command.run(),
             Self::Token(command) => command.run(),
+            Self::Key(command) => command.run(),
             Self::Completions(args) => args.run(),
             Self::Man(args) => args.run(),
         }

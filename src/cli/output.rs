@@ -111,7 +111,7 @@ pub(super) fn state_cell(text: String) -> Cell {
     let color = match word {
         "published" | "active" | "completed" => Some(Color::Green),
         "draft" | "approved" | "exposing" | "baking" | "evaluating" | "paused" | "awaiting" => Some(Color::Yellow),
-        "withdrawn" | "revoked" | "halted" | "frozen" | "denied" => Some(Color::Red),
+        "withdrawn" | "revoked" | "halted" | "frozen" | "denied" | "refused" => Some(Color::Red),
         _ => None,
     };
     let cell = Cell::new(&text);
@@ -128,7 +128,7 @@ pub(super) fn state(word: &str) -> String {
         "draft" | "approved" | "exposing" | "baking" | "evaluating" | "paused" | "awaiting approval" => {
             styled(YELLOW, word)
         }
-        "withdrawn" | "revoked" | "halted" | "frozen" => styled(RED, word),
+        "withdrawn" | "revoked" | "halted" | "frozen" | "refused" => styled(RED, word),
         _ => word.to_owned(),
     }
 }

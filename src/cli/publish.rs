@@ -1,3 +1,4 @@
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -7,6 +8,7 @@ use super::connect::ServerArgs;
 use super::output::{BOLD, counted, say, size, state, styled};
 use super::{CliError, answer, upload};
 use crate::model::{ApprovalRule, Platform, ProductName, ReleaseState, TargetName, Version};
+use crate::signing::SIGNATURE_MAX_BYTES;
 
 /// Publish a version: send its files, then make them one release
 ///
@@ -31,6 +33,10 @@ pub(super) struct Args {
     /// What the artifacts without a platform of their own run on, for example windows-x64 [default: any]
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<Platform>,
+    /// A minisign signature by a trusted key: over the release's manifest (see `ringfence release manifest`), over the
+    /// only artifact, or with TARGET= over that artifact
+    #[arg(long = "signature", value_name = "[TARGET=]FILE")]
+    signatures: Vec<SignatureArg>,
     /// Devices must install this release before any later one
     #[arg(long)]
     barrier: bool,
@@ -73,9 +79,46 @@ impl FromStr for ArtifactArg {
     }
 }
 
+/// One `--signature`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SignatureArg {
+    target: Option<TargetName>,
+    file: PathBuf,
+}
+
+impl FromStr for SignatureArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (target, file) = match text.split_once('=') {
+            Some((target, file)) => (Some(target.parse().map_err(|error| format!("{error}"))?), file),
+            None => (None, text),
+        };
+        if file.is_empty() {
+            return Err("the signature file's path is missing".to_owned());
+        }
+        Ok(Self { target, file: file.into() })
+    }
+}
+
+impl SignatureArg {
+    /// As the server takes it.
+    fn read(&self) -> Result<serde_json::Value, CliError> {
+        let failed = |cause: std::io::Error| CliError::Failed(format!("{}: {cause}", self.file.display()));
+        let mut text = String::new();
+        let file = std::fs::File::open(&self.file).map_err(failed)?;
+        file.take(SIGNATURE_MAX_BYTES as u64 + 1).read_to_string(&mut text).map_err(failed)?;
+        match &self.target {
+            Some(target) => Ok(json!({ "target": target, "signature": text })),
+            None => Ok(json!({ "signature": text })),
+        }
+    }
+}
+
 impl Args {
     pub(super) fn run(self) -> Result<(), CliError> {
         self.check()?;
+        let signatures = self.signatures.iter().map(SignatureArg::read).collect::<Result<Vec<_>, _>>()?;
         let session = self.server.session()?;
         // Asked before gigabytes are sent for nothing; an unknown product is the server's own refusal.
         session.get(&format!("/v1/products/{}/releases", self.product))?;
@@ -93,6 +136,7 @@ impl Args {
         }
         let body = json!({
             "version": self.version, "barrier": self.barrier, "allow_older": self.allow_older, "artifacts": artifacts,
+            "signatures": signatures,
         });
         let answer = session.post_patiently(&format!("/v1/products/{}/releases", self.product), &body)?;
         session.show(answer, |release| said(&release))
@@ -128,6 +172,9 @@ fn said(release: &answer::Release) -> Result<(), CliError> {
     }
     say(format_args!("  release  {}", release.release))?;
     say(format_args!("  state    {}", state(stands.as_str())))?;
+    if release.kernel_mode {
+        say("  kernel   it brings code that runs in a kernel, as every offer of it says")?;
+    }
     let next = match (stands, release.approval) {
         (ReleaseState::Draft, ApprovalRule::Other) => {
             format!("Next, by someone else than {}: ringfence release approve {product} {version}", release.added_by)

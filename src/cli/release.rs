@@ -1,3 +1,6 @@
+mod inspection;
+mod manifest;
+
 use serde_json::json;
 
 use super::confirm::{YesArgs, confirm};
@@ -6,16 +9,17 @@ use super::output::{BOLD, counted, say, say_table, size, state, state_cell, styl
 use super::{CliError, answer, time};
 use crate::model::{ProductName, Reason, ReleaseId, Version};
 
-/// List, look at, approve and withdraw releases
+/// List, look at, approve and withdraw releases, and print what publishers sign
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     List(ListArgs),
     Show(ShowArgs),
     Approve(ApproveArgs),
     Withdraw(WithdrawArgs),
+    Manifest(manifest::Args),
 }
 
-/// List a product's releases, newest first
+/// List a product's releases, newest first, and then the versions that the gates turned down
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
     /// The product
@@ -24,7 +28,7 @@ pub(super) struct ListArgs {
     server: ServerArgs,
 }
 
-/// Show a release with its artifacts and what happened to it
+/// Show a release with its artifacts, what the gates saw in it and what happened to it; or why they turned it down
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
     /// The product
@@ -74,6 +78,7 @@ impl Command {
             Self::Show(args) => args.run(),
             Self::Approve(args) => args.run(),
             Self::Withdraw(args) => args.run(),
+            Self::Manifest(args) => args.run(),
         }
     }
 }
@@ -87,13 +92,23 @@ impl ListArgs {
         let session = self.server.session()?;
         let answer = session.get(&format!("/v1/products/{}/releases", self.product))?;
         session.show(answer, |answer::Releases { mut releases }| {
-            releases.sort_by_key(|release| std::cmp::Reverse(release.sequence));
+            releases.sort_by_key(|release| match release {
+                answer::AnyRelease::Release(release) => (0, std::cmp::Reverse(release.sequence)),
+                answer::AnyRelease::Refused(_) => (1, std::cmp::Reverse(0)),
+            });
             let rows = releases.into_iter().map(|release| {
+                let release = match release {
+                    answer::AnyRelease::Release(release) => release,
+                    answer::AnyRelease::Refused(refused) => return inspection::row(refused),
+                };
                 let bytes = release.artifacts.iter().map(|artifact| artifact.size).sum();
                 let published = time::shown_or(release.published_at, "-");
                 let mut word = release.state.as_str().to_owned();
                 if release.barrier {
                     word.push_str(" (barrier)");
+                }
+                if release.kernel_mode {
+                    word.push_str(" (kernel mode)");
                 }
                 vec![
                     release.version.into(),
@@ -115,7 +130,10 @@ impl ShowArgs {
     fn run(self) -> Result<(), CliError> {
         let session = self.server.session()?;
         let answer = session.get(&path(&self.product, &self.version))?;
-        session.show(answer, |release| said(&release))
+        session.show(answer, |release| match release {
+            answer::AnyRelease::Release(release) => said(&release),
+            answer::AnyRelease::Refused(refused) => inspection::said_refused(&refused),
+        })
     }
 }
 
@@ -134,6 +152,7 @@ fn said(release: &answer::Release) -> Result<(), CliError> {
     if let Some(answer::Withdrawn { at, by, reason }) = &release.withdrawn {
         say(format_args!("  withdrawn  {} by {by}: {reason}", time::shown(*at)))?;
     }
+    inspection::said(release.kernel_mode, release.inspection.as_ref())?;
     for artifact in &release.artifacts {
         let answer::Artifact { target, platform, media_type, .. } = artifact;
         say(format_args!("\n  {target}  ({platform}, {}, {media_type})", size(artifact.size)))?;

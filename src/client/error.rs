@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::EndpointError;
+use crate::model::GateFinding;
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,6 +108,8 @@ pub struct Problem {
     pub title: String,
     /// What is wrong in this case.
     pub detail: Option<String>,
+    /// Everything that the release gates found, where they turned a publication down.
+    pub findings: Vec<GateFinding>,
 }
 
 /// What kind of no a refusal is.
@@ -124,12 +127,14 @@ pub enum Refusal {
     Other,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Document {
     #[serde(rename = "type")]
     kind: Option<String>,
     title: Option<String>,
     detail: Option<String>,
+    #[serde(default)]
+    findings: Vec<GateFinding>,
 }
 
 impl Problem {
@@ -138,9 +143,9 @@ impl Problem {
     pub(super) fn read(status: u16, body: &[u8]) -> Self {
         if status == 400 && body.starts_with(b"This port speaks HTTP over TLS") {
             let title = "this port speaks TLS: give its address with https://".to_owned();
-            return Self { status, kind: "about:blank".to_owned(), title, detail: None };
+            return Self { status, kind: "about:blank".to_owned(), title, detail: None, findings: Vec::new() };
         }
-        let document = serde_json::from_slice(body).unwrap_or(Document { kind: None, title: None, detail: None });
+        let document: Document = serde_json::from_slice(body).unwrap_or_default();
         let reason = || {
             let known = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
             format!("the server answered {status} {}", known.unwrap_or_default()).trim_end().to_owned()
@@ -150,6 +155,7 @@ impl Problem {
             kind: document.kind.unwrap_or_else(|| "about:blank".to_owned()),
             title: document.title.unwrap_or_else(reason),
             detail: document.detail,
+            findings: document.findings,
         }
     }
 
@@ -172,6 +178,13 @@ impl Problem {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.detail.as_deref().unwrap_or(&self.title))
+        if self.findings.len() < 2 {
+            return f.write_str(self.detail.as_deref().unwrap_or(&self.title));
+        }
+        write!(f, "it cannot be published, for {} reasons:", self.findings.len())?;
+        for GateFinding { gate, text, .. } in &self.findings {
+            write!(f, "\n  {gate}: {}", text.replace('\n', "\n    "))?;
+        }
+        Ok(())
     }
 }

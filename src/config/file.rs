@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::gate::GateTable;
 use super::people::{OidcTable, PersonTable};
 use super::settings::{LogFormat, LogLevel};
 use super::targets::{StagerTable, TargetTable};
@@ -84,6 +85,8 @@ table! {
         alert: AlertTable = AlertTable::default(),
         /// Bounds on what one client, or all of them, may use.
         limits: LimitsTable = LimitsTable::default(),
+        /// What releases have to pass before they are published.
+        gate: GateTable = GateTable::default(),
         /// The server's own log, on standard error.
         log: LogTable = LogTable::default(),
         /// How targets are kept.

@@ -6,6 +6,7 @@
 mod enrol;
 mod error;
 mod file;
+mod gate;
 mod locate;
 mod people;
 mod settings;
@@ -16,6 +17,7 @@ mod values;
 
 pub use error::ConfigError;
 pub use file::schema;
+pub use gate::{GateSettings, OpaqueArchives};
 pub use settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, EnrolCaFiles, EnrolSettings, JournalSettings,
     LimitSettings, LogFormat, LogLevel, LogSettings, OidcSettings, PersonSettings, PolicySettings, ReportSettings,

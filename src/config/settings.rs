@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::gate::GateSettings;
 use crate::model::{Actor, DeviceId, Reach, Role, ShareName};
 use crate::serve::{IdentityRule, TlsOptions};
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub alert: AlertSettings,
     /// Bounds.
     pub limits: LimitSettings,
+    /// What releases have to pass.
+    pub gate: GateSettings,
     /// The log.
     pub log: LogSettings,
     /// How targets are kept.

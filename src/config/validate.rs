@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::enrol::enrol_settings;
 use super::error::Finding;
 use super::file::{AdminTable, AlertTable, DeviceTable, File, LimitsTable, LogTable, StoreTable};
+use super::gate::gate_settings;
 use super::people::{oidc_settings, people_settings};
 use super::settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogSettings,
@@ -40,6 +41,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         shares,
         alert,
         limits,
+        gate,
         log,
         stager,
         enrol,
@@ -68,6 +70,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         },
         alert: alert_settings(alert)?,
         limits: limit_settings(limits)?,
+        gate: gate_settings(gate)?,
         log: LogSettings { format, level },
         stager: stager_settings(stager)?,
         enrol: enrol_settings(enrol, base)?,
@@ -240,11 +243,11 @@ fn zero(key: &'static str) -> Finding {
     }
 }
 
-fn count(key: &'static str, value: u32) -> Result<usize, Finding> {
+pub(super) fn count(key: &'static str, value: u32) -> Result<usize, Finding> {
     if value == 0 { Err(zero(key)) } else { usize::try_from(value).map_err(|_| zero(key)) }
 }
 
-fn bytes(key: &'static str, value: ByteSize) -> Result<u64, Finding> {
+pub(super) fn bytes(key: &'static str, value: ByteSize) -> Result<u64, Finding> {
     if value.0 == 0 { Err(zero(key)) } else { Ok(value.0) }
 }
 

@@ -4,7 +4,7 @@ use crate::catalog::{CatalogError, CommitError};
 use crate::journal::JournalError;
 use crate::model::policy::PolicyError;
 use crate::model::{
-    ApplyError, Class, DeviceId, GroupName, ProductName, ReleaseId, ReleaseState, ReportError, RingName, Version,
+    ApplyError, Class, DeviceId, GroupName, KeyId, ProductName, ReleaseId, ReleaseState, ReportError, RingName, Version,
 };
 
 /// A refusal: nothing was changed. The text is a whole sentence that says what to do where something can be done.
@@ -88,6 +88,31 @@ pub enum ControlError {
     /// There is no such device.
     #[error("the inventory has no device {0}")]
     UnknownDevice(DeviceId),
+    /// No key of that id was ever trusted.
+    #[error("there is no trusted key {0}; `ringfence key list` shows them")]
+    UnknownKey(KeyId),
+    /// The key is trusted already, otherwise than it should be now.
+    #[error("key {key} is trusted already, as {name}; revoke it and trust a new one to change that")]
+    KeyKnown {
+        /// The key.
+        key: KeyId,
+        /// What it is called.
+        name: String,
+    },
+    /// A revoked key never comes back.
+    #[error("key {key} ({name}) was revoked, and a revoked key is never trusted again: make a new one")]
+    KeyRevoked {
+        /// The key.
+        key: KeyId,
+        /// What it is called.
+        name: String,
+    },
+    /// A name that people could not read in a list.
+    #[error("{text:?} is no name for a key: 1 to 100 printable characters on one line")]
+    NotAName {
+        /// What was given.
+        text: String,
+    },
     /// Something ends before it begins.
     #[error("it would end in the past")]
     EndsInThePast,

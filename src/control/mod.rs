@@ -1,5 +1,5 @@
 //! The use cases that change state, other than publishing: products, approvals, withdrawals, holds, pins, policies,
-//! devices, tokens, enrolments, denials, device reports, and what people do with rollouts (`rollouts`).
+//! devices, tokens, enrolments, denials, trusted keys, device reports, and what people do with rollouts (`rollouts`).
 //!
 //! Each is one function: it takes the catalog, the actor and checked input, builds its events against the newest state
 //! inside the commit, and returns what is now true. What this room deliberately does not do: it knows no HTTP and no
@@ -10,6 +10,7 @@ mod devices;
 mod enrolments;
 mod error;
 mod holds;
+mod keys;
 mod pins;
 mod policies;
 mod products;
@@ -35,6 +36,7 @@ pub use enrolments::{
 };
 pub use error::ControlError;
 pub use holds::{NewHold, add_hold, lift_hold};
+pub use keys::{revoke_key, trust_key};
 pub use pins::{NewPin, add_pin, remove_pin};
 pub use policies::{AppliedOutcome, apply_policy};
 pub use products::{AddedProduct, add_product};

@@ -14,6 +14,8 @@ pub enum KernelKind {
     DriverName,
     /// A relocatable ELF object with a `.modinfo` section: a Linux kernel module.
     ElfModule,
+    /// A PE image for the firmware or the boot loader (EFI).
+    PeFirmware,
 }
 
 impl KernelKind {
@@ -23,6 +25,7 @@ impl KernelKind {
             Self::PeDriver => "a Windows driver (PE image for the kernel)",
             Self::DriverName => "named as a Windows driver (.sys)",
             Self::ElfModule => "a Linux kernel module (ELF with .modinfo)",
+            Self::PeFirmware => "a program for the firmware (PE image for EFI)",
         }
     }
 }
@@ -75,6 +78,8 @@ pub struct Inspection {
     pub command_ms: Option<u64>,
     /// How many bodies were looked at, those inside archives included.
     pub bodies: u64,
+    /// What was found and did not stop the release: what could not be looked through, shares that it does not fill.
+    pub notes: Vec<GateFinding>,
 }
 
 /// One finding of a gate, as the journal keeps it.

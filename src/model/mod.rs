@@ -41,7 +41,7 @@ pub use inspection::{Authenticode, GateFinding, Inspection, KernelContent, Kerne
 pub use key::{KeyId, OriginKey, PublicKey, TrustedKey};
 pub use name::{DeviceId, GroupName, LayoutName, NameError, Platform, ProductName, RingName, ShareName};
 pub use pin::{Pin, PinId};
-pub use product::{ApprovalRule, Class, Product};
+pub use product::{ApprovalRule, Class, Product, SignatureRule};
 pub use reach::{NameGlob, Reach};
 pub use release::{Artifact, Release, ReleaseId, ReleaseManifest, ReleaseState, Stamp};
 pub use report::{METRICS_MAX, MetricValue, Report, ReportError, ReportEvent, ReportId};

@@ -60,6 +60,15 @@ pub enum ApprovalRule {
     Other,
 }
 
+/// Whether releases of a class have to be signed by a trusted key. A signature that is given must be good either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureRule {
+    /// A release needs no signature.
+    Optional,
+    /// The manifest, or each artifact, is signed by a key that is trusted for the product.
+    Required,
+}
+
 /// An independently versioned line of releases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {

@@ -5,7 +5,9 @@
 //! index written, then the answer given. An error anywhere before the event leaves unreferenced bytes at most, which a
 //! sweep removes. What this room deliberately does not do: it knows no HTTP, and it does not approve.
 
+mod command;
 mod error;
+mod inspect;
 mod publisher;
 mod upload;
 mod uploads;
@@ -17,7 +19,9 @@ mod tests;
 #[cfg(test)]
 mod uploads_tests;
 
+pub use command::{CommandOutcome, GateCommands, StagedBody, Subject};
 pub use error::{PublishError, UploadError};
+pub use inspect::GateOptions;
 pub use publisher::{NewArtifact, NewRelease, Published, Publisher};
 pub use upload::{UploadId, UploadStatus};
 pub use uploads::{UploadLimits, Uploads};

@@ -37,7 +37,7 @@ impl Desk {
             add_product(&catalog, &actor("ada"), &parse(name), class).await.unwrap();
         }
         let uploads = Uploads::new(catalog.store().clone(), limits);
-        let publisher = Arc::new(Publisher::new(catalog.clone(), uploads, 8));
+        let publisher = Arc::new(Publisher::new(catalog.clone(), uploads, 8, super::GateOptions::default()));
         Self { world, catalog, publisher }
     }
 
@@ -72,5 +72,12 @@ pub(crate) fn release(product: &str, version: &str, artifacts: &[(&str, &UploadI
     };
     let (is_barrier, is_older_allowed) = (false, false);
     let artifacts = artifacts.iter().map(artifact).collect();
-    NewRelease { product: parse(product), version: parse(version), is_barrier, is_older_allowed, artifacts }
+    NewRelease {
+        product: parse(product),
+        version: parse(version),
+        is_barrier,
+        is_older_allowed,
+        artifacts,
+        signatures: Vec::new(),
+    }
 }

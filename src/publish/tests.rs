@@ -180,7 +180,8 @@ async fn without_a_policy_nothing_is_approved_by_itself() {
     let catalog = world.catalog();
     crate::control::add_product(&catalog, &actor("ada"), &parse("p"), crate::model::Class::Intelligence).await.unwrap();
     let uploads = super::Uploads::new(catalog.store().clone(), super::testing::LIMITS);
-    let publisher = std::sync::Arc::new(super::Publisher::new(catalog.clone(), uploads, 8));
+    let publisher =
+        std::sync::Arc::new(super::Publisher::new(catalog.clone(), uploads, 8, super::GateOptions::default()));
     let desk = Desk { world, catalog, publisher };
     let published = desk.publish("ada", "p", "1.0", "body").await.unwrap();
     assert_eq!(published.release.approval, crate::model::ApprovalRule::Other);

@@ -6,6 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::model::GateFinding;
+
 /// The media type of a problem document.
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -21,6 +23,7 @@ struct Parts {
     status: StatusCode,
     detail: Option<String>,
     headers: HeaderMap,
+    findings: Vec<GateFinding>,
 }
 
 /// The body of a problem document.
@@ -35,12 +38,22 @@ pub struct ProblemDocument<'a> {
     /// What is wrong, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    /// Everything that the release gates found, each with its gate and artifact.
+    #[serde(skip_serializing_if = "<[GateFinding]>::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    findings: &'a [GateFinding],
 }
 
 impl Problem {
     /// A problem that says no more than its status.
     pub fn new(status: StatusCode) -> Self {
-        Self(Box::new(Parts { kind: "about:blank", status, detail: None, headers: HeaderMap::new() }))
+        Self(Box::new(Parts {
+            kind: "about:blank",
+            status,
+            detail: None,
+            headers: HeaderMap::new(),
+            findings: Vec::new(),
+        }))
     }
 
     /// A problem with a sentence.
@@ -77,6 +90,12 @@ impl Problem {
         self
     }
 
+    /// With what the release gates found.
+    pub fn with_findings(mut self, findings: Vec<GateFinding>) -> Self {
+        self.0.findings = findings;
+        self
+    }
+
     /// With one more header.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.insert(name, value);
@@ -95,14 +114,15 @@ impl Problem {
 
     /// The whole answer.
     pub fn into_response<B: From<Bytes>>(self) -> Response<B> {
-        let Parts { kind, status, detail, mut headers } = *self.0;
+        let Parts { kind, status, detail, mut headers, findings } = *self.0;
         let document = ProblemDocument {
             r#type: kind,
             title: status.canonical_reason().unwrap_or("Problem"),
             status: status.as_u16(),
             detail: detail.as_deref(),
+            findings: &findings,
         };
-        // Three strings and a number always become JSON.
+        // Strings and a number always become JSON.
         let body = serde_json::to_vec(&document).unwrap_or_default();
         headers.insert(CONTENT_TYPE, PROBLEM_JSON);
         headers.insert(CONTENT_LENGTH, body.len().into());

@@ -9,6 +9,7 @@ mod bodies;
 mod check;
 pub mod derive;
 pub mod layout;
+mod names;
 mod shares;
 pub mod stage;
 mod standing;
@@ -20,6 +21,7 @@ mod view;
 mod wanted;
 
 pub use check::read_policy;
+pub use names::{NameProblem, name_problems};
 pub use shares::Shares;
 pub use standing::{Staleness, lag_s, staleness, staleness_limits};
 pub use targets::{TargetReport, TargetState};

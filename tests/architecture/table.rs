@@ -31,7 +31,8 @@ pub(crate) const ROOMS: &[Room] = &[
     // It names media types as publishing does.
     room("share", &["model", "policy", "gate", "store", "catalog", "sys"]),
     // The journal's errors are a publisher's errors.
-    room("publish", &["model", "signing", "policy", "gate", "journal", "store", "catalog", "sys"]),
+    // A release's names must fit every share that shows its product: the layouts, which are shares', say whether they do.
+    room("publish", &["model", "signing", "policy", "gate", "journal", "store", "catalog", "share", "sys"]),
     // Every change that is not a publication: products, approvals, holds, pins, policy, devices, tokens.
     // A policy's shares must have layouts that `share` knows.
     room("control", &["model", "signing", "policy", "store", "catalog", "journal", "share", "sys"]),
@@ -81,7 +82,8 @@ pub(crate) const ROOMS: &[Room] = &[
         ],
     ),
     // `init` makes an admin token's secret as `control` spells it; `share stage` writes a tree where no server runs.
-    room("cli", &["model", "policy", "sys", "signing", "control", "share", "config", "client", "app"]),
+    // `release manifest` names media types as publishing does.
+    room("cli", &["model", "policy", "sys", "signing", "gate", "control", "share", "config", "client", "app"]),
     room("main", &["cli"]),
 ];
 

@@ -96,7 +96,8 @@ async fn publish(
         artifacts.push(NewArtifact { declared, upload });
     }
     let (product, version) = (product.clone(), version.clone());
-    let release = NewRelease { product, version, is_barrier: false, is_older_allowed: false, artifacts };
+    let release =
+        NewRelease { product, version, is_barrier: false, is_older_allowed: false, artifacts, signatures: Vec::new() };
     core.publisher.publish(publisher, release).await.map_err(AppError::demo)?;
     Ok(())
 }

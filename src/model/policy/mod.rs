@@ -19,7 +19,7 @@ mod staleness;
 #[cfg(test)]
 mod tests;
 
-use super::{ApprovalRule, Class, GroupName, RingName, ShareName, Span};
+use super::{ApprovalRule, Class, GroupName, RingName, ShareName, SignatureRule, Span};
 pub use calendar::{Cadence, CalendarError, Rate, Window, Windows};
 pub use error::{Finding, PolicyError};
 pub use glob::{Glob, GlobError};
@@ -65,6 +65,7 @@ impl Ring {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     approve: [ApprovalRule; 2],
+    signature: [SignatureRule; 2],
     rings: Vec<Ring>,
     groups: Vec<Group>,
     unidentified: Option<usize>,
@@ -110,6 +111,11 @@ impl Policy {
     /// Whose approval releases of this class need before they are published.
     pub fn approval(&self, class: Class) -> ApprovalRule {
         self.approve[class as usize]
+    }
+
+    /// Whether releases of this class have to be signed.
+    pub fn signature(&self, class: Class) -> SignatureRule {
+        self.signature[class as usize]
     }
 
     /// How releases of this class are rolled out; `None`: everyone sees them from their publication on.

@@ -31,6 +31,9 @@ struct PolicyText {
     /// Trees of stable names, served over HTTP and staged to directories.
     #[schemars(length(max = 1000))]
     share: Option<Vec<shares::ShareText>>,
+    /// Whether releases have to be signed by a trusted key.
+    #[serde(default)]
+    signature: SignatureText,
 }
 
 /// Approval per class.
@@ -50,6 +53,24 @@ enum ApprovalText {
     Auto,
     Anyone,
     Other,
+}
+
+/// Signatures per class.
+#[derive(JsonSchema, Default)]
+#[schemars(rename = "Signature", deny_unknown_fields)]
+struct SignatureText {
+    /// For intelligence; "optional" where absent.
+    intelligence: Option<SignatureRuleText>,
+    /// For platform; "optional" where absent.
+    platform: Option<SignatureRuleText>,
+}
+
+/// "required": the manifest or each artifact is signed by a trusted key; "optional": only what is given is checked.
+#[derive(JsonSchema)]
+#[schemars(rename = "SignatureRule", rename_all = "lowercase")]
+enum SignatureRuleText {
+    Required,
+    Optional,
 }
 
 /// An exposure tier.
@@ -214,6 +235,7 @@ mod tests {
         let schema = policy_schema();
         assert_eq!(keys(&schema, "/properties"), sorted(&read::KEYS));
         assert_eq!(keys(&schema, "/$defs/Approve/properties"), sorted(&read::APPROVE_KEYS));
+        assert_eq!(keys(&schema, "/$defs/Signature/properties"), sorted(&read::APPROVE_KEYS));
         assert_eq!(keys(&schema, "/$defs/Ring/properties"), sorted(&read::RING_KEYS));
         assert_eq!(keys(&schema, "/$defs/Group/properties"), sorted(&read::GROUP_KEYS));
         assert_eq!(keys(&schema, "/$defs/Plans/properties"), sorted(&read::CLASS_KEYS));

@@ -5,11 +5,14 @@ mod shares;
 mod timing;
 
 use super::{Group, Policy, Predicate, UNIDENTIFIED};
-use crate::model::{ApprovalRule, Class};
+use crate::model::{ApprovalRule, Class, SignatureRule};
 
 /// Each rule as a sentence, in the order in which the text gives them.
 pub(super) fn sentences(policy: &Policy) -> Vec<String> {
     let mut sentences = Class::ALL.map(|class| approval(class, policy.approval(class))).to_vec();
+    for class in Class::ALL.into_iter().filter(|class| policy.signature(*class) == SignatureRule::Required) {
+        sentences.push(format!("Releases of {class} must be signed by a trusted key."));
+    }
     let rings: Vec<_> = policy.rings.iter().map(|ring| ring.name.as_str()).collect();
     sentences.push(format!("The rings, in order of exposure, are {}.", join(&rings, "and")));
     for class in Class::ALL {

@@ -2,13 +2,16 @@
 
 use super::curve::opens_sooner;
 use crate::model::policy::{ClassPlan, EmergencyPlan, Policy};
-use crate::model::{ApprovalRule, BasisPoints, Bound, Class, Gate, Promote, RingPlan, Span};
+use crate::model::{ApprovalRule, BasisPoints, Bound, Class, Gate, Promote, RingPlan, SignatureRule, Span};
 
 /// The sentences; none where nothing is weaker. What is only different, or stricter, is not told.
 pub(super) fn weakened(present: &Policy, proposed: &Policy) -> Vec<String> {
     let mut said = Vec::new();
     for class in Class::ALL {
         approval(class, present.approval(class), proposed.approval(class), &mut said);
+        if present.signature(class) == SignatureRule::Required && proposed.signature(class) == SignatureRule::Optional {
+            said.push(format!("releases of {class} need no signature any more"));
+        }
         match (present.plan(class), proposed.plan(class)) {
             (Some(old), Some(new)) => plans(class, old, new, &mut said),
             (Some(_), None) => {

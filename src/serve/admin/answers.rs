@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::model::{ApprovalRule, Artifact, Class, ProductReleases, Release, ReleaseState};
+use crate::model::{
+    ApprovalRule, Artifact, Class, GateFinding, Inspection, ProductName, ProductReleases, Refusal, Release,
+    ReleaseState,
+};
 
 /// A product.
 #[derive(Debug, Serialize, ToSchema)]
@@ -77,6 +80,12 @@ pub(super) struct ReleaseAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     withdrawn: Option<WithdrawnAnswer>,
     artifacts: Vec<ArtifactAnswer>,
+    /// Whether it brings code that runs in a kernel, as far as the gates could see.
+    kernel_mode: bool,
+    /// What the gates saw; absent for a release that no gate has looked into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    inspection: Option<Inspection>,
     /// Only in the answer to a publication: the very same release was there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     already_published: bool,
@@ -125,6 +134,8 @@ impl ReleaseAnswer {
             published_at: release.published_at,
             withdrawn,
             artifacts: release.manifest.artifacts.iter().map(ArtifactAnswer::new).collect(),
+            kernel_mode: release.has_kernel_mode(),
+            inspection: release.inspection.clone(),
             already_published: false,
         }
     }
@@ -148,8 +159,46 @@ impl ArtifactAnswer {
     }
 }
 
-/// The releases of one product, newest first.
+/// A version that the gates turned down; nothing of it is stored.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RefusedAnswer {
+    product: String,
+    version: String,
+    /// Always `refused`.
+    state: &'static str,
+    #[schema(value_type = String, format = DateTime)]
+    refused_at: Timestamp,
+    refused_by: String,
+    /// Everything that the gates found: `gate`, `target` where it concerns an artifact, and `text`.
+    #[schema(value_type = Vec<Object>)]
+    findings: Vec<GateFinding>,
+}
+
+impl RefusedAnswer {
+    pub(super) fn new(product: &ProductName, refusal: &Refusal) -> Self {
+        Self {
+            product: product.to_string(),
+            version: refusal.version.to_string(),
+            state: "refused",
+            refused_at: refusal.refused.at,
+            refused_by: refusal.refused.by.to_string(),
+            findings: refusal.findings.clone(),
+        }
+    }
+}
+
+/// A release, or a version that never became one.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum AnyReleaseAnswer {
+    /// A release.
+    Release(Box<ReleaseAnswer>),
+    /// The gates turned it down.
+    Refused(RefusedAnswer),
+}
+
+/// The releases of one product, newest first, and then the versions that the gates turned down.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ReleasesAnswer {
-    pub(super) releases: Vec<ReleaseAnswer>,
+    pub(super) releases: Vec<AnyReleaseAnswer>,
 }

@@ -15,6 +15,7 @@ mod extract;
 mod holds;
 mod inventory;
 mod journal;
+mod keys;
 mod maintenance;
 mod oidc;
 mod open;

@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::control::ControlError;
 use crate::control::rollouts::RolloutRefusal;
+use crate::gate::Finding;
 use crate::journal::JournalError;
 use crate::publish::{PublishError, UploadError};
 use crate::serve::problem::Problem;
@@ -22,10 +23,15 @@ impl From<ControlError> for Problem {
             E::UnknownProduct(_) | E::UnknownRelease { .. } | E::UnknownId { .. } | E::UnknownDevice(_) => {
                 StatusCode::NOT_FOUND
             }
-            E::OtherClass { .. } | E::OtherRelease { .. } | E::WrongState { .. } | E::Ended { .. } => {
-                StatusCode::CONFLICT
-            }
+            E::UnknownKey(_) => StatusCode::NOT_FOUND,
+            E::OtherClass { .. }
+            | E::OtherRelease { .. }
+            | E::WrongState { .. }
+            | E::Ended { .. }
+            | E::KeyKnown { .. }
+            | E::KeyRevoked { .. } => StatusCode::CONFLICT,
             E::DeviceDenied(_) | E::NotDenied(_) | E::TooManyEnrolments { .. } => StatusCode::CONFLICT,
+            E::NotAName { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             E::OtherPolicy { .. } => StatusCode::PRECONDITION_FAILED,
             E::OwnRelease { .. } | E::BadCode => StatusCode::FORBIDDEN,
             E::UnknownGroup(_) | E::UnknownRing(_) | E::EndsInThePast | E::BadPolicy(_) => {
@@ -89,8 +95,10 @@ impl From<PublishError> for Problem {
         match error {
             E::UnknownProduct(_) => Self::with_detail(StatusCode::NOT_FOUND, error.to_string()),
             E::Upload(upload) => upload.into(),
-            E::UploadTwice(_) | E::Findings { .. } => {
-                Self::with_detail(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+            E::UploadTwice(_) => Self::with_detail(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+            E::Findings { ref findings, .. } => {
+                let told = findings.iter().map(Finding::record).collect();
+                Self::with_detail(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).with_findings(told)
             }
             E::OtherContent { .. } | E::Withdrawn { .. } => Self::with_detail(StatusCode::CONFLICT, error.to_string()),
             E::Store(store) => store_failed(&store),

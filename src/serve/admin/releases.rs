@@ -7,11 +7,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::access::{Person, Services};
-use super::answers::{ReleaseAnswer, ReleasesAnswer};
+use super::answers::{AnyReleaseAnswer, RefusedAnswer, ReleaseAnswer, ReleasesAnswer};
 use super::extract::{InPath, Sent};
 use super::steps::take_due_steps;
 use crate::control::{ControlError, approve_release, withdraw_release};
-use crate::gate::Declared;
+use crate::gate::{Declared, NewSignature};
 use crate::model::{Blake3Digest, Platform, ProductName, Reason, ReleaseId, Sha256Digest, TargetName, Version};
 use crate::publish::{NewArtifact, NewRelease, UploadId};
 use crate::serve::problem::Problem;
@@ -29,6 +29,21 @@ pub(super) struct ReleaseRequest {
     #[serde(default)]
     allow_older: bool,
     artifacts: Vec<ArtifactRequest>,
+    /// Publishers' signatures, as minisign writes them.
+    #[serde(default)]
+    signatures: Vec<SignatureRequest>,
+}
+
+/// A signature over the release.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignatureRequest {
+    /// The artifact whose bytes it covers; where absent the manifest, or the one artifact there is.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    target: Option<TargetName>,
+    /// The signature file's text.
+    signature: String,
 }
 
 /// A file of the release: an upload that is complete, and what its bytes have to be.
@@ -82,7 +97,7 @@ pub(super) struct Because {
 
 type OneRelease = (ProductName, Version);
 
-/// Lists the releases of a product, newest first.
+/// Lists the releases of a product, newest first, and then the versions that the gates turned down.
 #[utoipa::path(get, path = "/v1/products/{product}/releases", params(("product" = String, Path)),
     responses((status = 200, body = ReleasesAnswer), (status = 404, description = "no such product")))]
 pub(super) async fn list(
@@ -91,22 +106,31 @@ pub(super) async fn list(
 ) -> Result<Json<ReleasesAnswer>, Problem> {
     let (snapshot, now) = (services.catalog.snapshot(), services.catalog.now());
     let releases = snapshot.product(&product).ok_or(ControlError::UnknownProduct(product))?;
-    let releases = releases.releases().iter().rev().map(|release| ReleaseAnswer::new(release, now)).collect();
-    Ok(Json(ReleasesAnswer { releases }))
+    let refused = releases.refusals().iter().rev().map(|refusal| RefusedAnswer::new(&releases.product().name, refusal));
+    let refused: Vec<_> = refused.map(AnyReleaseAnswer::Refused).collect();
+    let releases = releases.releases().iter().rev();
+    let releases = releases.map(|release| AnyReleaseAnswer::Release(Box::new(ReleaseAnswer::new(release, now))));
+    Ok(Json(ReleasesAnswer { releases: releases.chain(refused).collect() }))
 }
 
-/// One release.
+/// One release, or why the gates turned the version down (`state` is `refused`).
 #[utoipa::path(get, path = "/v1/products/{product}/releases/{version}",
     params(("product" = String, Path), ("version" = String, Path)),
-    responses((status = 200, body = ReleaseAnswer), (status = 404, description = "no such release")))]
+    responses((status = 200, body = AnyReleaseAnswer), (status = 404, description = "no such release")))]
 pub(super) async fn show(
     State(services): Services,
     InPath((product, version)): InPath<OneRelease>,
-) -> Result<Json<ReleaseAnswer>, Problem> {
+) -> Result<Json<AnyReleaseAnswer>, Problem> {
     let snapshot = services.catalog.snapshot();
     let releases = snapshot.product(&product).ok_or_else(|| ControlError::UnknownProduct(product.clone()))?;
-    let release = releases.by_version(&version).ok_or(ControlError::UnknownRelease { product, version })?;
-    Ok(Json(ReleaseAnswer::new(release, services.catalog.now())))
+    if let Some(release) = releases.by_version(&version) {
+        let answer = ReleaseAnswer::new(release, services.catalog.now());
+        return Ok(Json(AnyReleaseAnswer::Release(Box::new(answer))));
+    }
+    let refusal = releases.refusals().iter().find(|refusal| refusal.version == version);
+    let refused = refusal.map(|refusal| RefusedAnswer::new(&product, refusal));
+    let refused = refused.ok_or(ControlError::UnknownRelease { product, version })?;
+    Ok(Json(AnyReleaseAnswer::Refused(refused)))
 }
 
 /// Publishes a release of completed uploads: all of its artifacts or nothing.
@@ -116,7 +140,7 @@ pub(super) async fn show(
         (status = 200, description = "the very same release was there", body = ReleaseAnswer),
         (status = 404, description = "no such product or upload"),
         (status = 409, description = "the version exists with other content, or was withdrawn"),
-        (status = 422, description = "a gate refuses it; the detail names every finding"),
+        (status = 422, description = "a gate refuses it; `findings` and the detail name every finding"),
     ))]
 pub(super) async fn publish(
     State(services): Services,
@@ -125,9 +149,12 @@ pub(super) async fn publish(
     Sent(request): Sent<ReleaseRequest>,
 ) -> Result<(StatusCode, Json<ReleaseAnswer>), Problem> {
     let actor = person.on_product(&product)?;
-    let ReleaseRequest { version, barrier, allow_older, artifacts } = request;
+    let ReleaseRequest { version, barrier, allow_older, artifacts, signatures } = request;
     let artifacts = artifacts.into_iter().map(ArtifactRequest::read).collect::<Result<_, _>>()?;
-    let release = NewRelease { product, version, is_barrier: barrier, is_older_allowed: allow_older, artifacts };
+    let signature = |SignatureRequest { target, signature }| NewSignature { target, text: signature };
+    let signatures = signatures.into_iter().map(signature).collect();
+    let (is_barrier, is_older_allowed) = (barrier, allow_older);
+    let release = NewRelease { product: product.clone(), version, is_barrier, is_older_allowed, artifacts, signatures };
     let published = services.publisher.publish(actor, release).await?;
     take_due_steps(&services).await;
     let now = services.catalog.now();

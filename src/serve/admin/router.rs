@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::access::{Action, authorize};
 use super::{
-    AdminServices, denials, enrolments, explain, holds, inventory, journal, maintenance, open, pins, policies,
+    AdminServices, denials, enrolments, explain, holds, inventory, journal, keys, maintenance, open, pins, policies,
     products, releases, rollouts, shares, shares_add, shares_stage, tokens, uploads,
 };
 use crate::serve::problem::Problem;
@@ -110,7 +110,9 @@ fn guarded_routes() -> [(Action, Routes); 5] {
     let administer = OpenApiRouter::new()
         .routes(routes!(tokens::list))
         .routes(routes!(tokens::create))
-        .routes(routes!(tokens::revoke));
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(keys::trust))
+        .routes(routes!(keys::revoke));
     [
         (Action::Read, reading_routes()),
         (Action::Publish, publish),
@@ -150,6 +152,7 @@ fn reading_routes() -> Routes {
         .routes(routes!(journal::head))
         .routes(routes!(journal::check))
         .routes(routes!(maintenance::stats))
+        .routes(routes!(keys::list))
 }
 
 /// The OpenAPI document of the admin API.

@@ -39,6 +39,7 @@ GET /v1/explain
 GET /v1/holds
 GET /v1/journal
 GET /v1/journal/head
+GET /v1/keys/trusted
 GET /v1/pins
 GET /v1/policy
 GET /v1/policy/history
@@ -66,6 +67,8 @@ POST /v1/enrolments
 POST /v1/holds
 POST /v1/holds/{id}/lift
 POST /v1/journal/verify
+POST /v1/keys/trusted
+POST /v1/keys/trusted/{id}/revoke
 POST /v1/pins
 POST /v1/pins/{id}/remove
 POST /v1/policy/apply

@@ -17,7 +17,8 @@ const TEXTS_MAX: usize = 4096;
 /// The longest text kept: an offer of thousands of artifacts is rendered each time instead.
 const TEXT_MAX_BYTES: usize = 64 * 1024;
 
-type Texts = HashMap<(ReleaseId, Option<Platform>), Arc<str>>;
+/// Whether there is kernel-mode code is among them: a crash may have kept the release without what the gates saw in it.
+type Texts = HashMap<(ReleaseId, Option<Platform>, bool), Arc<str>>;
 
 /// The beginnings of offers, by what they depend on. A release never changes, so they are never stale.
 #[derive(Debug, Default)]
@@ -31,6 +32,8 @@ struct OfferHead<'a> {
     version: &'a Version,
     release: ReleaseId,
     sequence: u64,
+    /// Whether it brings code that runs in a kernel.
+    kernel_mode: bool,
     artifacts: Vec<OfferedArtifact<'a>>,
 }
 
@@ -67,7 +70,7 @@ impl OfferTexts {
 
     /// Everything up to the reason.
     fn head(&self, release: &Release, platform: Option<&Platform>) -> Result<Arc<str>, serde_json::Error> {
-        let key = (release.id, platform.cloned());
+        let key = (release.id, platform.cloned(), release.has_kernel_mode());
         if let Some(text) = self.texts.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(text.clone());
         }
@@ -76,6 +79,7 @@ impl OfferTexts {
             version: release.version(),
             release: release.id,
             sequence: release.sequence,
+            kernel_mode: release.has_kernel_mode(),
             artifacts: release.artifacts_for(platform).map(offered).collect(),
         };
         let mut text = serde_json::to_string(&head)?;

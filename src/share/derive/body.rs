@@ -1,7 +1,6 @@
 //! A member's bytes while they are read: as many as the directory said, or an error.
 
 use std::io::{self, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::listing::Listed;
 use super::{DeriveError, Member};
@@ -9,7 +8,7 @@ use super::{DeriveError, Member};
 /// Runs code of a decompression library. Some of it panics at hostile bytes (an index, an overflow), and no published
 /// bytes may take a thread of the server with them. What it worked on must not be used after an error.
 pub(super) fn contain<T>(work: impl FnOnce() -> T) -> Result<T, DeriveError> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|_| DeriveError::damaged("its compressed bytes make no sense"))
+    crate::gate::contain(work).map_err(|_| DeriveError::damaged("its compressed bytes make no sense"))
 }
 
 /// Reads exactly `left` bytes from `inner`, and remembers why that failed.

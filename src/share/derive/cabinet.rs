@@ -1,41 +1,39 @@
-//! Cabinets, read folder by folder.
-//!
-//! The `cab` crate decompresses. It opens members by name, and decompresses a folder from its start for each of them,
-//! which is quadratic; and it trusts offsets. So the directory is read here, and the crate is given one folder at a
-//! time, as a cabinet with a single file that spans it.
+//! Cabinets, unpacked folder by folder.
 
-mod directory;
-mod folder;
-
-use super::body::{contain, deliver, skip_gap};
-use super::listing::{Listed, check, check_count};
+use super::body::{deliver, skip_gap};
+use super::listing::{Listed, check, check_count, parse_name};
 use super::{DeriveError, Member, UnpackLimits};
-use directory::{Folder, read_directory};
-use folder::Joined;
+use crate::gate::{Cabinet as Directory, CabinetError};
 
-pub(super) use directory::looks_like_header;
+pub(super) use crate::gate::{CABINET_SIGNATURE as SIGNATURE, looks_like_header};
 
-/// The first bytes of every cabinet.
-pub(super) const SIGNATURE: &[u8] = b"MSCF";
-
-/// A cabinet whose directory makes sense.
+/// A cabinet whose directory makes sense, with names that are safe everywhere.
 pub(super) struct Cabinet<'c> {
-    bytes: &'c [u8],
-    folders: Vec<Folder>,
-    /// How many bytes stand before each data block, for whoever made the cabinet.
-    block_reserve_bytes: u8,
+    directory: Directory<'c>,
+    /// The files of each folder, in order of place.
+    listed: Vec<Vec<Listed>>,
 }
 
-/// A member at its place in its folder's decompressed bytes.
-struct Placed {
-    start: u64,
-    listed: Listed,
+impl From<CabinetError> for DeriveError {
+    fn from(error: CabinetError) -> Self {
+        match error {
+            CabinetError::NotOne => Self::NotAnArchive,
+            CabinetError::Damaged(why) => Self::Damaged { why },
+            CabinetError::Unsupported(what) => Self::Unsupported { what },
+        }
+    }
 }
 
 impl<'c> Cabinet<'c> {
     /// Reads the directory of the cabinet at the start of `bytes`; what follows its end is ignored.
     pub(super) fn parse(bytes: &'c [u8]) -> Result<Self, DeriveError> {
-        read_directory(bytes)
+        let directory = Directory::parse(bytes)?;
+        let listed = directory.folders.iter().map(|folder| {
+            let files = folder.files.iter();
+            files.map(|file| Ok(Listed { name: parse_name(&file.name)?, size: file.size })).collect()
+        });
+        let listed = listed.collect::<Result<_, DeriveError>>()?;
+        Ok(Self { directory, listed })
     }
 
     pub(super) fn unpack(
@@ -43,28 +41,23 @@ impl<'c> Cabinet<'c> {
         limits: &UnpackLimits,
         sink: &mut dyn FnMut(Member<'_>) -> Result<(), DeriveError>,
     ) -> Result<(), DeriveError> {
-        check_count(self.folders.iter().map(|folder| folder.files.len()).sum(), limits)?;
-        let listed: Vec<&Listed> =
-            self.folders.iter().flat_map(|folder| &folder.files).map(|file| &file.listed).collect();
-        check(&listed, self.bytes.len() as u64, limits)?;
-        self.folders.iter().filter(|folder| !folder.files.is_empty()).try_for_each(|folder| self.open(folder, sink))
-    }
-
-    /// Decompresses a folder once, and cuts its bytes into members.
-    fn open(
-        &self,
-        folder: &Folder,
-        sink: &mut dyn FnMut(Member<'_>) -> Result<(), DeriveError>,
-    ) -> Result<(), DeriveError> {
-        let head = folder::header(folder, self.block_reserve_bytes);
-        let blocks = self.bytes.get(folder.blocks.clone()).unwrap_or_default();
-        let mut single = contain(|| cab::Cabinet::new(Joined::new(&head, blocks)))?.map_err(DeriveError::damaged)?;
-        let mut stream = contain(|| single.read_file(folder::NAME))?.map_err(DeriveError::damaged)?;
-        let mut at = 0;
-        for file in &folder.files {
-            skip_gap(&mut stream, file.start - at)?;
-            deliver(&file.listed, &mut stream, sink)?;
-            at = file.start + file.listed.size;
+        check_count(self.listed.iter().map(Vec::len).sum(), limits)?;
+        let listed: Vec<&Listed> = self.listed.iter().flatten().collect();
+        check(&listed, self.directory.bytes.len() as u64, limits)?;
+        for (folder, listed) in self.directory.folders.iter().zip(&self.listed) {
+            if listed.is_empty() {
+                continue;
+            }
+            // Decompressed once, and cut into members.
+            self.directory.open(folder, |mut stream| -> Result<(), DeriveError> {
+                let mut at = 0;
+                for (file, listed) in folder.files.iter().zip(listed) {
+                    skip_gap(&mut stream, file.start - at)?;
+                    deliver(listed, &mut stream, sink)?;
+                    at = file.start + file.size;
+                }
+                Ok(())
+            })??;
         }
         Ok(())
     }

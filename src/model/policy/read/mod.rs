@@ -9,11 +9,11 @@ mod values;
 use super::error::Findings;
 use super::node::{Node, field};
 use super::{MAX_RINGS, MAX_TEXT_BYTES, Policy, PolicyError, Ring};
-use crate::model::{ApprovalRule, Class, RingName, Span};
+use crate::model::{ApprovalRule, Class, RingName, SignatureRule, Span};
 
 /// The keys of the whole text.
-pub(super) const KEYS: [&str; 5] = ["approve", "ring", "group", "plan", "share"];
-/// The keys of `[approve]`.
+pub(super) const KEYS: [&str; 6] = ["approve", "ring", "group", "plan", "share", "signature"];
+/// The keys of `[approve]` and of `[signature]`.
 pub(super) const APPROVE_KEYS: [&str; 2] = ["intelligence", "platform"];
 /// The keys of `[[ring]]`.
 pub(super) const RING_KEYS: [&str; 2] = ["name", "defer"];
@@ -39,6 +39,7 @@ pub(super) fn read(text: &str) -> Result<Policy, PolicyError> {
     // Without a policy there is a finding; an empty one stands for what is never seen.
     findings.or(policy.unwrap_or_else(|| Policy {
         approve: DEFAULT_APPROVE,
+        signature: DEFAULT_SIGNATURE,
         rings: Vec::new(),
         groups: Vec::new(),
         unidentified: None,
@@ -50,6 +51,9 @@ pub(super) fn read(text: &str) -> Result<Policy, PolicyError> {
 /// Shipped defaults: intelligence is published at once, platform needs a second person.
 const DEFAULT_APPROVE: [ApprovalRule; 2] = [ApprovalRule::Auto, ApprovalRule::Other];
 
+/// Publishers sign where the policy wants it.
+const DEFAULT_SIGNATURE: [SignatureRule; 2] = [SignatureRule::Optional; 2];
+
 fn read_text(text: &str, findings: &mut Findings) -> Option<Policy> {
     if text.len() > MAX_TEXT_BYTES {
         findings.add(1, format!("the policy has {} bytes; at most {MAX_TEXT_BYTES} are allowed", text.len()));
@@ -58,6 +62,7 @@ fn read_text(text: &str, findings: &mut Findings) -> Option<Policy> {
     let document = Node::from_toml(text, findings)?;
     let entries = document.fields("a policy", &KEYS, findings)?;
     let approve = read_approve(field(entries, "approve"), findings);
+    let signature = read_signature(field(entries, "signature"), findings);
     let rings = read_rings(field(entries, "ring"), findings);
     let before = findings.count();
     let plans = field(entries, "plan");
@@ -71,7 +76,7 @@ fn read_text(text: &str, findings: &mut Findings) -> Option<Policy> {
     let plans = plans::read_plans(plans, context, findings);
     let shares = shares::read_shares(field(entries, "share"), known, findings);
     let unidentified = groups.iter().position(|group| group.name.as_str() == super::UNIDENTIFIED);
-    Some(Policy { approve, rings: rings.rings, groups, unidentified, plans, shares })
+    Some(Policy { approve, signature, rings: rings.rings, groups, unidentified, plans, shares })
 }
 
 fn read_approve(node: Option<&Node>, findings: &mut Findings) -> [ApprovalRule; 2] {
@@ -91,6 +96,24 @@ fn read_approve(node: Option<&Node>, findings: &mut Findings) -> [ApprovalRule; 
         }
     }
     approve
+}
+
+fn read_signature(node: Option<&Node>, findings: &mut Findings) -> [SignatureRule; 2] {
+    let mut signature = DEFAULT_SIGNATURE;
+    let Some(entries) = node.and_then(|node| node.fields("signature", &APPROVE_KEYS, findings)) else {
+        return signature;
+    };
+    for class in Class::ALL {
+        let Some(node) = field(entries, class.as_str()) else { continue };
+        let what = format!("signature.{class}");
+        match node.text(&what, findings) {
+            Some("required") => signature[class as usize] = SignatureRule::Required,
+            Some("optional") => signature[class as usize] = SignatureRule::Optional,
+            Some(_) => findings.add(node.line, format!("{what} is \"required\" or \"optional\"")),
+            None => {}
+        }
+    }
+    signature
 }
 
 fn read_rings(node: Option<&Node>, findings: &mut Findings) -> Rings {

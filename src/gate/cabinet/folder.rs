@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::directory::Folder;
+use super::Folder;
 
 /// What the single file is called.
 pub(super) const NAME: &str = "f";
@@ -12,7 +12,7 @@ const HEAD_BYTES: u32 = 36 + 4 + 8 + 16 + 2;
 /// The directory of a cabinet whose one file is all of `folder`, and whose blocks follow at once.
 pub(super) fn header(folder: &Folder, block_reserve_bytes: u8) -> Vec<u8> {
     let mut head = Vec::with_capacity(HEAD_BYTES as usize);
-    head.extend(super::SIGNATURE);
+    head.extend(super::CABINET_SIGNATURE);
     let words: [u32; 5] = [0, HEAD_BYTES, 0, 36 + 4 + 8, 0];
     head.extend(words.into_iter().flat_map(u32::to_le_bytes));
     head.extend([3, 1]); // version 1.3
