@@ -68,12 +68,18 @@ pub struct ReleaseManifest {
 }
 
 impl ReleaseManifest {
-    /// The identity of the release: BLAKE3 over the manifest's lines, which hold exactly what its fields hold.
+    /// The identity of the release: BLAKE3 over [`ReleaseManifest::text`].
+    pub fn id(&self) -> ReleaseId {
+        ReleaseId(Blake3Digest::of(self.text().as_bytes()))
+    }
+
+    /// The manifest's lines, which hold exactly what its fields hold: what the release's identity is taken of, and what
+    /// publishers and the origin sign.
     ///
     /// The lines are `ringfence release 1`, `product P`, `version V`, `barrier true|false`, then for each artifact
     /// `artifact PLATFORM SIZE BLAKE3 SHA256 MEDIA-TYPE TARGET`, each ended by a line feed. No field can hold a line
     /// feed, and only the last of a line can hold a space.
-    pub fn id(&self) -> ReleaseId {
+    pub fn text(&self) -> String {
         use std::fmt::Write as _;
         let mut text = format!(
             "ringfence release 1\nproduct {}\nversion {}\nbarrier {}\n",
@@ -84,7 +90,7 @@ impl ReleaseManifest {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "artifact {platform} {size} {blake3} {sha256} {media_type} {target}");
         }
-        ReleaseId(Blake3Digest::of(text.as_bytes()))
+        text
     }
 }
 
