@@ -60,6 +60,9 @@ pub enum AppError {
     /// The admin token's file holds something else.
     #[error("{} does not hold a token: a token is rf_ and 43 more characters; `ringfence init` makes one", .0.display())]
     BadTokenFile(PathBuf),
+    /// The signing key's file holds something else, or is not there where it must be.
+    #[error("{} does not hold a signing key; `ringfence init` makes one in an empty directory, a backup has the old one", .0.display())]
+    BadKeyFile(PathBuf),
     /// Work on the store failed.
     #[error(transparent)]
     Maintenance(#[from] MaintenanceError),

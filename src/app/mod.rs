@@ -18,6 +18,7 @@ mod error;
 mod figures;
 mod keeper;
 mod offline;
+mod origin_key;
 mod rollout_figures;
 mod run;
 mod share_alerts;

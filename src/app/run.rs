@@ -20,7 +20,7 @@ use super::core::Core;
 use super::error::AppError;
 use super::keeper::Keeper;
 use super::wiring::{Handlers, admin_limits, device_limits, handlers, log_filter, log_options};
-use super::{stager, ticker};
+use super::{origin_key, stager, ticker};
 use crate::config::{LogSettings, Settings};
 use crate::serve::{Listener, ListenerName, ServeOptions};
 use crate::sys::clock::SystemClock;
@@ -118,10 +118,11 @@ pub(super) async fn run<F: Future<Output = ()>>(
     ready: impl FnOnce(Bound) -> F,
 ) -> Result<(), AppError> {
     bootstrap(&core, settings).await?;
+    let origin = origin_key::open(&core, settings).await?;
     let listeners = Listeners::bind(settings).await?;
     let keeper = Arc::new(Keeper::new(&core, settings.store.scrub_bytes_per_second));
     let stale_groups = Arc::new(AtomicUsize::new(0));
-    let handlers = handlers(&core, settings, keeper.clone(), listeners.named(), stale_groups.clone())?;
+    let handlers = handlers(&core, settings, keeper.clone(), listeners.named(), stale_groups.clone(), origin)?;
     let note = core.data.join("server.json");
     let text = serde_json::to_vec(&listeners.bound).map_err(AppError::demo)?;
     durable::write_atomically(&note, &text, 0o644).map_err(AppError::io("write", &note))?;

@@ -13,6 +13,7 @@ use super::error::AppError;
 use super::figures::Figures;
 use super::keeper::Keeper;
 use crate::config::{LogFormat, LogSettings, Settings};
+use crate::control::OriginKeys;
 use crate::serve::admin::{About, AdminApi, AdminServices};
 use crate::serve::device::{DeviceApi, DeviceMetrics, DeviceOptions};
 use crate::serve::{ConnectionMetrics, Limits, PaceLimit};
@@ -71,6 +72,7 @@ pub(super) fn handlers(
     keeper: Arc<Keeper>,
     listeners: BTreeMap<String, Vec<String>>,
     stale_groups: Arc<AtomicUsize>,
+    origin: Arc<OriginKeys>,
 ) -> Result<Handlers, AppError> {
     let mut registry = Registry::default();
     let connections = ConnectionMetrics::register(&mut registry);
@@ -91,6 +93,7 @@ pub(super) fn handlers(
         longest_transfer: settings.shares.longest_transfer,
         straggler_grace: SignedDuration::try_from(settings.shares.straggler_grace).unwrap_or(SignedDuration::MAX),
         boundary_salt: u64::from_le_bytes(salt),
+        origin: Some(origin.clone()),
         ..DeviceOptions::default()
     };
     let services = AdminServices {
@@ -98,6 +101,7 @@ pub(super) fn handlers(
         shares: core.shares.clone(),
         download_grace,
         token_key: core.token_key.clone(),
+        origin,
         metrics: Metrics::new(registry),
         maintenance: keeper,
         readiness: readiness(core),

@@ -89,6 +89,8 @@ table! {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         #[schemars(length(max = 64))]
         target: Vec<TargetTable> = Vec::new(),
+        /// What the origin signs its answers with.
+        signing: SigningTable = SigningTable::default(),
     }
 }
 
@@ -226,5 +228,18 @@ table! {
         format: LogFormat = LogFormat::Text,
         /// The least important level that is written.
         level: LogLevel = LogLevel::Info,
+    }
+}
+
+table! {
+    /// What the origin signs its answers with.
+    SigningTable {
+        /// The file with the secret key, readable by the server alone. Relative to this file. A systemd credential
+        /// `origin.key` comes before it.
+        key: PathBuf = "origin.key".into(),
+        /// How long a signed statement of what a device is to have may be believed.
+        statement_valid_for: Length = seconds(15 * 60),
+        /// How long an old key still counts after it was replaced.
+        key_overlap: Length = hours(30 * 24),
     }
 }

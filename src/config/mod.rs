@@ -15,8 +15,8 @@ pub use error::ConfigError;
 pub use file::schema;
 pub use settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogFormat,
-    LogLevel, LogSettings, PolicySettings, ReportSettings, Settings, SharesSettings, StagerSettings, StoreSettings,
-    TargetSettings,
+    LogLevel, LogSettings, PolicySettings, ReportSettings, Settings, SharesSettings, SigningSettings, StagerSettings,
+    StoreSettings, TargetSettings,
 };
 pub use values::{ByteSize, Length, ValueError, parse_length};
 

@@ -1,5 +1,5 @@
 //! The use cases that change state, other than publishing: products, approvals, withdrawals, holds, pins, policies,
-//! devices, tokens, device reports, and what people do with rollouts (`rollouts`).
+//! devices, tokens, the keys that the origin signs with, device reports, and what people do with rollouts (`rollouts`).
 //!
 //! Each is one function: it takes the catalog, the actor and checked input, builds its events against the newest state
 //! inside the commit, and returns what is now true. What this room deliberately does not do: it knows no HTTP and no
@@ -8,6 +8,7 @@
 mod devices;
 mod error;
 mod holds;
+mod origin_keys;
 mod pins;
 mod policies;
 mod products;
@@ -27,6 +28,7 @@ mod tests;
 pub use devices::{DEVICES_PER_EVENT, Imported, import_devices, remove_devices};
 pub use error::ControlError;
 pub use holds::{NewHold, add_hold, lift_hold};
+pub use origin_keys::{KeyPlace, OriginKeyRefusal, OriginKeys, SigningRules, sign};
 pub use pins::{NewPin, add_pin, remove_pin};
 pub use policies::{AppliedOutcome, apply_policy};
 pub use products::{AddedProduct, add_product};

@@ -17,7 +17,7 @@ mod verify;
 
 pub use chain::{KEYS_MAX, KeyEntry, KeysDocument};
 pub use manifest::{MANIFEST_MAX_BYTES, NotAManifest, parse_manifest};
-pub use secret::{NotASecretKey, SecretKey};
+pub use secret::{NotASecretKey, SecretKey, public_key_file};
 pub use signature::{BadSignature, SIGNATURE_MAX_BYTES, Signature};
 pub use statement::{
     Freshness, JournalStatement, NotAStatement, OfferLine, STATEMENT_MAX_BYTES, introduction, view_of,

@@ -13,6 +13,7 @@ mod inventory;
 mod journal;
 mod maintenance;
 mod open;
+mod origin_keys;
 mod pins;
 mod policies;
 mod products;
@@ -40,7 +41,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::bodies::RequestBody;
 use super::connection::Handler;
 use crate::catalog::Catalog;
-use crate::control::TokenKey;
+use crate::control::{OriginKeys, TokenKey};
 use crate::publish::Publisher;
 use crate::share::Shares;
 use crate::telemetry::Metrics;
@@ -61,6 +62,8 @@ pub struct AdminServices {
     pub download_grace: SignedDuration,
     /// The key under which tokens are kept.
     pub token_key: TokenKey,
+    /// What answers are signed with.
+    pub origin: Arc<OriginKeys>,
     /// Everything that was registered.
     pub metrics: Metrics,
     /// Long work on the store.

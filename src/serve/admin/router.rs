@@ -15,8 +15,8 @@ use utoipa_axum::routes;
 
 use super::access::{Action, authorize};
 use super::{
-    AdminServices, explain, holds, inventory, journal, maintenance, open, pins, policies, products, releases, rollouts,
-    shares, shares_add, shares_stage, tokens, uploads,
+    AdminServices, explain, holds, inventory, journal, maintenance, open, origin_keys, pins, policies, products,
+    releases, rollouts, shares, shares_add, shares_stage, tokens, uploads,
 };
 use crate::serve::bodies::RequestBody;
 use crate::serve::problem::Problem;
@@ -103,7 +103,9 @@ fn guarded_routes() -> [(Action, Routes); 5] {
     let administer = OpenApiRouter::new()
         .routes(routes!(tokens::list))
         .routes(routes!(tokens::create))
-        .routes(routes!(tokens::revoke));
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(origin_keys::rotate))
+        .routes(routes!(origin_keys::retire));
     [
         (Action::Read, reading_routes()),
         (Action::Publish, publish),
@@ -141,6 +143,8 @@ fn reading_routes() -> Routes {
         .routes(routes!(journal::head))
         .routes(routes!(journal::check))
         .routes(routes!(maintenance::stats))
+        .routes(routes!(origin_keys::list))
+        .routes(routes!(origin_keys::freshness))
 }
 
 /// The OpenAPI document of the admin API.

@@ -34,9 +34,11 @@ GET /readyz
 GET /v1/devices
 GET /v1/devices/{id}
 GET /v1/explain
+GET /v1/freshness
 GET /v1/holds
 GET /v1/journal
 GET /v1/journal/head
+GET /v1/keys
 GET /v1/pins
 GET /v1/policy
 GET /v1/policy/history
@@ -61,6 +63,8 @@ POST /v1/devices/remove
 POST /v1/holds
 POST /v1/holds/{id}/lift
 POST /v1/journal/verify
+POST /v1/keys/rotate
+POST /v1/keys/{id}/retire
 POST /v1/pins
 POST /v1/pins/{id}/remove
 POST /v1/policy/apply

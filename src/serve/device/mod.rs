@@ -7,14 +7,18 @@
 //! This listener deliberately changes nothing but reports, and names no version but the decided one.
 
 mod blob;
+mod freshness;
 mod group_cache;
 mod identity;
+mod keys;
+mod manifest;
 mod metrics;
 mod offer;
 mod offer_text;
 mod report;
 mod route;
 mod share;
+mod signed;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +36,7 @@ use super::connection::Handler;
 use super::http::BytesBody;
 use super::not_found::not_found;
 use super::problem::Problem;
+use crate::control::OriginKeys;
 use crate::model::{Blake3Digest, DeviceId, Release, Report, ReportError, RingName, Snapshot};
 use group_cache::GroupCache;
 pub(in crate::serve) use identity::bearer;
@@ -40,6 +45,7 @@ pub use metrics::DeviceMetrics;
 use offer_text::OfferTexts;
 use route::Route;
 use share::Stragglers;
+use signed::SignedTexts;
 
 /// What the device listener needs of the rooms below.
 pub trait Backend: Send + Sync + 'static {
@@ -96,6 +102,8 @@ pub struct DeviceOptions {
     pub next_check: (Duration, Duration),
     /// Random, drawn once a process: keeps multipart boundaries from being foreseen.
     pub boundary_salt: u64,
+    /// What answers are signed with; without it, there are no signed answers.
+    pub origin: Option<Arc<OriginKeys>>,
 }
 
 impl Default for DeviceOptions {
@@ -107,6 +115,7 @@ impl Default for DeviceOptions {
             straggler_grace: SignedDuration::from_secs(15),
             next_check: (Duration::from_secs(30), Duration::from_secs(4 * 3600)),
             boundary_salt: 0,
+            origin: None,
         }
     }
 }
@@ -121,6 +130,7 @@ struct Inner<B> {
     groups: GroupCache,
     texts: OfferTexts,
     stragglers: Stragglers,
+    signed: SignedTexts,
 }
 
 impl<B> Clone for DeviceApi<B> {
@@ -136,7 +146,7 @@ impl<B: Backend> DeviceApi<B> {
         // Who read something longer ago than a download takes is not in the midst of reading.
         let reach = SignedDuration::try_from(options.longest_transfer).unwrap_or(SignedDuration::MAX);
         let stragglers = Stragglers::new(options.straggler_grace, reach);
-        Self(Arc::new(Inner { backend, options, metrics, groups, texts, stragglers }))
+        Self(Arc::new(Inner { backend, options, metrics, groups, texts, stragglers, signed: SignedTexts::default() }))
     }
 }
 
@@ -180,6 +190,9 @@ impl<B: Backend> Inner<B> {
             Route::Offer(_) | Route::Blob(_) | Route::Share(_) | Route::Health if !reads => {
                 Err(Problem::method_not_allowed("GET, HEAD").into())
             }
+            Route::Manifest(_) | Route::Freshness | Route::Keys if !reads => {
+                Err(Problem::method_not_allowed("GET, HEAD").into())
+            }
             Route::Reports if request.method() != Method::POST => Err(Problem::method_not_allowed("POST").into()),
             Route::Health => Ok(health()),
             Route::Offer(product) => self.offer(product.as_deref(), &request),
@@ -192,6 +205,9 @@ impl<B: Backend> Inner<B> {
                 Ok(response)
             }
             Route::Reports => self.reports(request).await,
+            Route::Manifest(release) => self.manifest(release.as_ref(), &request),
+            Route::Freshness => self.freshness(&request),
+            Route::Keys => self.keys(&request),
             Route::Unknown => Err(Refusal::NotFound),
         }
     }

@@ -32,6 +32,8 @@ struct OfferHead<'a> {
     release: ReleaseId,
     sequence: u64,
     artifacts: Vec<OfferedArtifact<'a>>,
+    /// Where the origin's signed manifest of the release is.
+    manifest_url: String,
 }
 
 #[derive(Serialize)]
@@ -77,6 +79,7 @@ impl OfferTexts {
             release: release.id,
             sequence: release.sequence,
             artifacts: release.artifacts_for(platform).map(offered).collect(),
+            manifest_url: format!("/v1/manifests/{}", release.id),
         };
         let mut text = serde_json::to_string(&head)?;
         // The closing brace comes after what is appended.

@@ -3,7 +3,7 @@
 //! to smuggle anything in.
 
 use super::share::ShareAddress;
-use crate::model::{Blake3Digest, Sha256Digest};
+use crate::model::{Blake3Digest, ReleaseId, Sha256Digest};
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,12 @@ pub(super) enum Route {
     Share(Option<ShareAddress>),
     /// `/v1/reports`
     Reports,
+    /// `/v1/manifests/{release}`; `None` where it is no release.
+    Manifest(Option<ReleaseId>),
+    /// `/v1/freshness`
+    Freshness,
+    /// `/v1/keys`
+    Keys,
     /// Anything else.
     Unknown,
 }
@@ -39,12 +45,24 @@ pub(super) enum RouteKind {
     Blob,
     Share,
     Reports,
+    Manifest,
+    Freshness,
+    Keys,
     Unknown,
 }
 
 impl RouteKind {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Health, Self::Offer, Self::Blob, Self::Share, Self::Reports, Self::Unknown];
+    pub(super) const ALL: [Self; 9] = [
+        Self::Health,
+        Self::Offer,
+        Self::Blob,
+        Self::Share,
+        Self::Reports,
+        Self::Manifest,
+        Self::Freshness,
+        Self::Keys,
+        Self::Unknown,
+    ];
 
     pub(super) const fn pattern(self) -> &'static str {
         match self {
@@ -53,6 +71,9 @@ impl RouteKind {
             Self::Blob => "/v1/blobs/{digest}",
             Self::Share => "/shares/{share}/{path}",
             Self::Reports => "/v1/reports",
+            Self::Manifest => "/v1/manifests/{release}",
+            Self::Freshness => "/v1/freshness",
+            Self::Keys => "/v1/keys",
             Self::Unknown => "other",
         }
     }
@@ -71,11 +92,16 @@ impl Route {
             };
             return Self::Blob(name);
         }
+        if let Some(release) = path.strip_prefix("/v1/manifests/") {
+            return Self::Manifest(release.parse().ok());
+        }
         if let Some(below) = path.strip_prefix("/shares/") {
             return Self::Share(ShareAddress::parse(below));
         }
         match path {
             "/v1/reports" => Self::Reports,
+            "/v1/freshness" => Self::Freshness,
+            "/v1/keys" => Self::Keys,
             "/healthz" => Self::Health,
             _ => Self::Unknown,
         }
@@ -88,6 +114,9 @@ impl Route {
             Self::Blob(_) => RouteKind::Blob,
             Self::Share(_) => RouteKind::Share,
             Self::Reports => RouteKind::Reports,
+            Self::Manifest(_) => RouteKind::Manifest,
+            Self::Freshness => RouteKind::Freshness,
+            Self::Keys => RouteKind::Keys,
             Self::Unknown => RouteKind::Unknown,
         }
     }
@@ -115,6 +144,9 @@ mod tests {
         for malformed in ["/v1/blobs/", "/v1/blobs/sha256:", "/v1/blobs/AB", "/v1/blobs/../x", "/v1/blobs/%61"] {
             assert_eq!(Route::of(malformed), Route::Blob(None), "{malformed}");
         }
+        assert_eq!(Route::of(&format!("/v1/manifests/{hex}")), Route::Manifest(Some(ReleaseId(digest))));
+        assert_eq!(Route::of("/v1/manifests/AB"), Route::Manifest(None));
+        assert_eq!((Route::of("/v1/freshness"), Route::of("/v1/keys")), (Route::Freshness, Route::Keys));
         assert_eq!(Route::of("/shares/s/x"), Route::Share(ShareAddress::parse("s/x")));
         assert_eq!(Route::of("/shares/s"), Route::Share(None));
         for unknown in
