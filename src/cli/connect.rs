@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::CliError;
 use super::output;
-use crate::client::{Client, ClientError, ClientOptions, Download, Endpoint, Tagged, Uploaded};
+use crate::client::{Client, ClientError, ClientOptions, Download, Endpoint, Question, Tagged, Uploaded};
 use crate::config::{self, Settings};
+use crate::signing::{Answers, Offer};
 
 /// The configuration that is used when nothing else is said.
 const DEFAULT_CONFIG: &str = "ringfence.toml";
@@ -89,6 +90,18 @@ fn from_settings(settings: &Settings, explicit: Option<String>) -> Result<(Endpo
     }
 }
 
+/// The device listener of the configuration in the working directory, if there is one.
+pub(super) fn configured_device_listener() -> Result<Option<Endpoint>, CliError> {
+    let settings = ServerArgs::default().settings()?;
+    Ok(settings.map(|settings| Endpoint::of_listener(settings.device.listen)))
+}
+
+/// A session with a device listener, as the device whose token is in the file or the environment.
+pub(super) fn device_session(endpoint: &Endpoint, token_file: Option<&Path>, json: bool) -> Result<Session, CliError> {
+    let args = ServerArgs { token_file: token_file.map(Path::to_owned), ..ServerArgs::default() };
+    Session::new(endpoint.clone(), args.explicit_token()?, json)
+}
+
 fn read_token(path: &Path) -> Result<String, CliError> {
     let text = std::fs::read_to_string(path)
         .map_err(|cause| CliError::Input(format!("{}: the token cannot be read: {cause}", path.display())))?;
@@ -162,6 +175,16 @@ impl Session {
     /// A body, read as it comes on this session's [`Session::runtime`].
     pub(super) fn download(&self, path: &str) -> Result<Download, CliError> {
         Ok(self.runtime.block_on(self.client.download(path))?)
+    }
+
+    /// What a device listener offers.
+    pub(super) fn offer(&self, question: &Question<'_>) -> Result<Option<Offer>, CliError> {
+        Ok(self.runtime.block_on(self.client.offer(question))?)
+    }
+
+    /// What a device listener offers, with its proof.
+    pub(super) fn answers(&self, question: &Question<'_>) -> Result<Answers, CliError> {
+        Ok(self.runtime.block_on(self.client.answers(question))?)
     }
 
     /// What the session waits on.

@@ -1,4 +1,5 @@
-//! The HTTP client of the admin listener: JSON calls and resumable uploads over TCP or a unix socket.
+//! The HTTP client of the admin listener: JSON calls and resumable uploads over TCP or a unix socket; and of the device
+//! listener, for what an endpoint fetches.
 //!
 //! What this room deliberately does not do: TLS (an `https://` address is refused), redirects, and keeping
 //! connections: each call has its own.
@@ -8,11 +9,13 @@ mod download;
 mod endpoint;
 mod error;
 mod upload;
+mod verify;
 
 pub use download::{Download, Tagged};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ClientError, Problem, Refusal};
 pub use upload::{UploadOptions, Uploaded};
+pub use verify::Question;
 
 use std::time::Duration;
 

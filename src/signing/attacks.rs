@@ -333,6 +333,8 @@ fn stripped_signatures() {
     strip(&mut answers.freshness);
     let malformed = |what| Untrusted::Signature { what, cause: BadSignature::Malformed };
     assert_eq!(Client::new().refuses(&answers), malformed("freshness statement"));
+    answers.freshness.text.clear();
+    assert_eq!(Client::new().refuses(&answers), Untrusted::Missing("freshness statement"));
     let mut answers = honest(&key);
     answers.offer.iter_mut().for_each(|(_, manifest)| strip(manifest));
     assert_eq!(Client::new().refuses(&answers), malformed("manifest"));

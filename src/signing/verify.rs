@@ -107,6 +107,9 @@ pub enum Untrusted {
         /// How.
         cause: BadSignature,
     },
+    /// There is none.
+    #[error("there is no signed {0}: the origin is older than signed answers, or somebody in between keeps it back")]
+    Missing(&'static str),
     /// The pinned key does not count any more.
     #[error("key {0} was retired by the origin: pin its present key, which `ringfence key show` prints there")]
     PinRetired(KeyId),
@@ -252,6 +255,9 @@ impl Trust<'_> {
     /// The trusted key that has signed.
     fn signer(&self, what: &'static str, signed: &Signed) -> Result<PublicKey, Untrusted> {
         let bad = |cause| Untrusted::Signature { what, cause };
+        if signed.text.is_empty() && signed.signature.is_empty() {
+            return Err(Untrusted::Missing(what));
+        }
         let signature = Signature::parse(&signed.signature).map_err(bad)?;
         let by = signature.key();
         let Some(key) = self.trusted.iter().find(|key| key.id == by) else {

@@ -1,0 +1,201 @@
+//! Downloading the files of an offer, and putting them in place once every byte is as it should be.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::state::{self, FOLDER, Fetched};
+use crate::cli::CliError;
+use crate::cli::connect::Session;
+use crate::model::{Blake3Digest, Sha256Digest, TargetName};
+use crate::signing::{Offer, OfferedArtifact, Remembered};
+use crate::sys::durable;
+use crate::sys::tree::{Kind, Root};
+
+/// Where files are until all of them are there.
+const INCOMING: &str = ".ringfence/incoming";
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Placed {
+    /// Files that were downloaded.
+    pub(super) fetched: usize,
+    /// Files of the release before that are not in this one.
+    pub(super) removed: usize,
+}
+
+/// Makes `dir` hold the offer's files. Nothing in it is changed before every byte has been downloaded and compared;
+/// then one file after the other is replaced. Returns after fsync.
+pub(super) fn place(
+    session: &Session,
+    dir: &Path,
+    offer: &Offer,
+    remembered: Option<&Remembered>,
+    before: Option<&Fetched>,
+) -> Result<Placed, CliError> {
+    check_targets(offer)?;
+    let was_there = dir.is_dir();
+    let had_folder = dir.join(FOLDER).is_dir();
+    let placed = try_place(session, dir, offer, remembered, before);
+    if placed.is_err() {
+        // What was there before stays; nothing else does. The first failure is the one worth telling.
+        let made = [(!was_there, dir.to_owned()), (!had_folder, dir.join(FOLDER)), (true, dir.join(INCOMING))];
+        let made = made.into_iter().find(|(is_ours, _)| *is_ours).map(|(_, path)| path);
+        made.map(|path| durable::remove_dir_all(&path));
+    }
+    placed
+}
+
+fn try_place(
+    session: &Session,
+    dir: &Path,
+    offer: &Offer,
+    remembered: Option<&Remembered>,
+    before: Option<&Fetched>,
+) -> Result<Placed, CliError> {
+    let failed = |cause: io::Error| CliError::Failed(format!("{}: {cause}", dir.display()));
+    durable::create_dir_durably(dir).map_err(failed)?;
+    let root = Root::open(dir).map_err(failed)?;
+    if root.look(Path::new(INCOMING)).map_err(failed)?.is_some() {
+        root.remove_all(Path::new(INCOMING)).map_err(failed)?;
+    }
+    root.make_dirs(Path::new(INCOMING)).map_err(failed)?;
+    let mut incoming = Vec::new();
+    for (number, artifact) in offer.artifacts.iter().enumerate() {
+        if !is_there(&root, artifact).map_err(failed)? {
+            let temporary = Path::new(INCOMING).join(number.to_string());
+            download(session, &root, &temporary, artifact)?;
+            incoming.push((temporary, artifact));
+        }
+    }
+    if let Some(remembered) = remembered {
+        state::remember(dir, remembered)?;
+    }
+    for (temporary, artifact) in &incoming {
+        let target = Path::new(artifact.target.as_str());
+        put(&root, temporary, target).map_err(|cause| failed_at(&artifact.target, &cause))?;
+    }
+    let removed = remove_old(&root, offer, before).map_err(failed)?;
+    root.remove_all(Path::new(INCOMING)).map_err(failed)?;
+    Ok(Placed { fetched: incoming.len(), removed })
+}
+
+/// Names that would lie in this program's own folder, or on top of each other.
+fn check_targets(offer: &Offer) -> Result<(), CliError> {
+    let mut seen = BTreeSet::new();
+    for artifact in &offer.artifacts {
+        let target = &artifact.target;
+        let folded = target.case_fold();
+        if folded.split('/').next() == Some(FOLDER) {
+            return Err(CliError::Conflict(format!("{target}: files of a release cannot lie in {FOLDER}")));
+        }
+        if !seen.insert(folded) {
+            return Err(CliError::Conflict(format!(
+                "{target} is there for several platforms: name the one of this device with --platform"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn failed_at(target: &TargetName, cause: &io::Error) -> CliError {
+    CliError::Failed(format!("{target}: {cause}"))
+}
+
+fn put(root: &Root, temporary: &Path, target: &Path) -> io::Result<()> {
+    let parent = target.parent().unwrap_or(Path::new(""));
+    root.make_dirs(parent)?;
+    root.rename(temporary, target)?;
+    root.sync_dir(parent)
+}
+
+/// Whether the file in place has the artifact's bytes.
+fn is_there(root: &Root, artifact: &OfferedArtifact) -> io::Result<bool> {
+    let path = Path::new(artifact.target.as_str());
+    let seen = match root.look(path) {
+        Ok(Some(seen)) => seen,
+        Ok(None) => return Ok(false),
+        // A directory on the way is missing.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    if seen.kind != Kind::File || seen.size != artifact.size {
+        return Ok(false);
+    }
+    let mut file = root.open_file(path)?;
+    let mut hasher = Hasher::default();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(hasher.is_of(artifact)),
+            length => hasher.add(&chunk[..length]),
+        }
+    }
+}
+
+fn download(session: &Session, root: &Root, path: &Path, artifact: &OfferedArtifact) -> Result<(), CliError> {
+    let mut body = session.download(&format!("/v1/blobs/{}", artifact.blake3))?;
+    if body.left_bytes() != artifact.size {
+        return Err(other_bytes(artifact));
+    }
+    let cause = |cause: io::Error| failed_at(&artifact.target, &cause);
+    let mut file: File = root.create_file(path).map_err(cause)?;
+    let mut hasher = Hasher::default();
+    let runtime = session.runtime();
+    while let Some(piece) = runtime.block_on(body.next())? {
+        hasher.add(&piece);
+        if hasher.length > artifact.size {
+            return Err(other_bytes(artifact));
+        }
+        file.write_all(&piece).map_err(cause)?;
+    }
+    if !hasher.is_of(artifact) {
+        return Err(other_bytes(artifact));
+    }
+    root.sync_file(&file).map_err(cause)
+}
+
+fn other_bytes(artifact: &OfferedArtifact) -> CliError {
+    let target = &artifact.target;
+    CliError::Damage(format!("{target}: the server sent other bytes than it offered; nothing was written"))
+}
+
+/// Files that a fetch before has put there, and that are not part of the release any more.
+fn remove_old(root: &Root, offer: &Offer, before: Option<&Fetched>) -> io::Result<usize> {
+    let kept: BTreeSet<&TargetName> = offer.artifacts.iter().map(|artifact| &artifact.target).collect();
+    let mut removed = 0;
+    for target in before.into_iter().flat_map(Fetched::targets).filter(|target| !kept.contains(target)) {
+        let path = PathBuf::from(target.as_str());
+        if root.look(&path)?.is_some_and(|seen| seen.kind == Kind::File) {
+            root.remove(&path)?;
+            root.sync_dir(path.parent().unwrap_or(Path::new("")))?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+#[derive(Default)]
+struct Hasher {
+    blake3: blake3::Hasher,
+    sha256: Sha256,
+    length: u64,
+}
+
+impl Hasher {
+    fn add(&mut self, bytes: &[u8]) {
+        self.blake3.update(bytes);
+        self.sha256.update(bytes);
+        self.length += bytes.len() as u64;
+    }
+
+    fn is_of(&self, artifact: &OfferedArtifact) -> bool {
+        let blake3 = Blake3Digest::from_bytes(*self.blake3.finalize().as_bytes());
+        let sha256 = Sha256Digest::from_bytes(self.sha256.clone().finalize().into());
+        (self.length, blake3, sha256) == (artifact.size, artifact.blake3, artifact.sha256)
+    }
+}
