@@ -19,6 +19,8 @@ mod figures;
 mod keeper;
 mod offline;
 mod origin_key;
+#[cfg(test)]
+mod origin_key_tests;
 mod rollout_figures;
 mod run;
 mod share_alerts;

@@ -28,8 +28,16 @@ const FILE_MAX_BYTES: u64 = 4096;
 
 /// The key that signs, known to the journal.
 pub(super) async fn open(core: &Core, settings: &Settings) -> Result<Arc<OriginKeys>, AppError> {
-    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
-    let place = place(credentials.as_deref(), &settings.signing.key, &core.data);
+    open_from(core, settings, std::env::var_os("CREDENTIALS_DIRECTORY").as_deref()).await
+}
+
+/// As [`open`], with the directory of systemd's credentials, if there is one.
+pub(super) async fn open_from(
+    core: &Core,
+    settings: &Settings,
+    credentials: Option<&OsStr>,
+) -> Result<Arc<OriginKeys>, AppError> {
+    let place = place(credentials, &settings.signing.key, &core.data);
     let present = match &place {
         Place::Credential(path) => read(path)?.ok_or_else(|| AppError::BadKeyFile(path.clone()))?,
         Place::File(path) => {

@@ -98,8 +98,12 @@ pub(super) fn configured_device_listener() -> Result<Option<Endpoint>, CliError>
 
 /// A session with a device listener, as the device whose token is in the file or the environment.
 pub(super) fn device_session(endpoint: &Endpoint, token_file: Option<&Path>, json: bool) -> Result<Session, CliError> {
-    let args = ServerArgs { token_file: token_file.map(Path::to_owned), ..ServerArgs::default() };
-    Session::new(endpoint.clone(), args.explicit_token()?, json)
+    // A variable of its own: an admin's token must not reach a device listener by mistake.
+    let token = match token_file {
+        Some(path) => Some(read_token(path)?),
+        None => std::env::var("RINGFENCE_DEVICE_TOKEN").ok().map(|token| token.trim().to_owned()),
+    };
+    Session::new(endpoint.clone(), token.filter(|token| !token.is_empty()), json)
 }
 
 fn read_token(path: &Path) -> Result<String, CliError> {

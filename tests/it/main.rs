@@ -14,6 +14,7 @@ mod rollouts;
 mod shares_admin;
 mod shares_http;
 mod shares_stage;
+mod signed;
 mod staging;
 mod uniform;
 mod wire;

@@ -48,7 +48,7 @@ pub(super) struct Args {
     /// What the origin calls this device: a statement for another one is refused
     #[arg(long, value_name = "ID", requires = "key")]
     device: Option<DeviceId>,
-    /// The file that holds this device's token [default: $RINGFENCE_TOKEN]
+    /// The file that holds this device's token [default: $RINGFENCE_DEVICE_TOKEN]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Print what was done as JSON

@@ -3,6 +3,7 @@
 mod measure;
 mod share_sets;
 mod shares;
+mod signed;
 mod world;
 
 use serde_json::json;

@@ -10,12 +10,14 @@ use prometheus_client::registry::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
+use crate::control::{KeyPlace, OriginKeyRefusal, OriginKeys, SigningRules};
 use crate::model::{
     Actor, ApprovalRule, Artifact, Blake3Digest, Class, DeviceId, Event, EventRecord, HoldScope, Platform, Release,
     ReleaseManifest, Report, ReportError, RingName, Sha256Digest, ShareFile, Snapshot, TokenScope,
 };
 use crate::serve::device::{Backend, DeviceApi, DeviceMetrics, DeviceOptions, RecordReportsError, RecordedReports};
 use crate::serve::{ConnectionMetrics, Limits, Listener, ListenerName, ServeOptions, serve};
+use crate::signing::SecretKey;
 
 pub(super) const POLICY: &str = r#"
 [approve]
@@ -152,8 +154,15 @@ impl World {
         let (reports, bodies_read) = (backend.reports.clone(), backend.bodies_read.clone());
         let offers = backend.offers.clone();
         let mut registry = Registry::default();
-        let options =
-            DeviceOptions { header_trusted_from: vec!["127.0.0.1/32".parse().unwrap()], ..DeviceOptions::default() };
+        let rules = SigningRules {
+            statement_valid_for: SignedDuration::from_mins(15),
+            key_overlap: SignedDuration::from_hours(24),
+        };
+        let options = DeviceOptions {
+            header_trusted_from: vec!["127.0.0.1/32".parse().unwrap()],
+            origin: Some(Arc::new(OriginKeys::new(origin_key(), Box::new(Nowhere), rules))),
+            ..DeviceOptions::default()
+        };
         let api = DeviceApi::new(backend, options, DeviceMetrics::register(&mut registry));
         let listener = Listener::bind_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_address().unwrap();
@@ -162,6 +171,24 @@ impl World {
         let options = ServeOptions { name: ListenerName::Device, limits: Limits::default(), metrics };
         tokio::spawn(serve(listener, api, options, stop.clone()));
         Server { address, reports, bodies_read, offers, present, _stop: stop.drop_guard() }
+    }
+}
+
+/// The key that the world's answers are signed with.
+pub(super) fn origin_key() -> SecretKey {
+    SecretKey::from_random([5; 32], [5; 8])
+}
+
+/// A key that is never replaced.
+struct Nowhere;
+
+impl KeyPlace for Nowhere {
+    fn stage(&self, _: &SecretKey) -> Result<(), OriginKeyRefusal> {
+        Err(OriginKeyRefusal::Credential)
+    }
+
+    fn take_over(&self, _: &SecretKey) -> Result<(), OriginKeyRefusal> {
+        Err(OriginKeyRefusal::Credential)
     }
 }
 
