@@ -49,7 +49,7 @@ fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files.extend(tree(&path));
-        } else {
+        } else if path.is_file() {
             files.insert(path.clone(), std::fs::read(&path).unwrap());
         }
     }
@@ -132,7 +132,7 @@ fn the_key_is_kept_and_never_told() {
     }
     // A key that others may read is told of.
     server.stop();
-    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o640)).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
     server.start_again();
     assert!(server.log().contains("can be read by others"), "{}", server.log());
 }
