@@ -17,6 +17,8 @@ use crate::sys::tree::{Kind, Root};
 
 /// Where files are until all of them are there.
 const INCOMING: &str = ".ringfence/incoming";
+/// Held while files are put in place.
+const LOCK: &str = ".ringfence/lock";
 const CHUNK_BYTES: usize = 256 << 10;
 
 /// What was done.
@@ -38,9 +40,15 @@ pub(super) fn place(
     before: Option<&Fetched>,
 ) -> Result<Placed, CliError> {
     check_targets(offer)?;
-    let was_there = dir.is_dir();
-    let had_folder = dir.join(FOLDER).is_dir();
-    let placed = try_place(session, dir, offer, remembered, before);
+    let failed = |cause: io::Error| CliError::Failed(format!("{}: {cause}", dir.display()));
+    let (was_there, had_folder) = (dir.is_dir(), dir.join(FOLDER).is_dir());
+    durable::create_dir_durably(dir).map_err(failed)?;
+    let root = Root::open(dir).map_err(failed)?;
+    root.make_dir(Path::new(FOLDER)).map_err(failed)?;
+    let Ok(_lock) = root.lock(Path::new(LOCK)).map_err(failed)? else {
+        return Err(CliError::Conflict(format!("{}: another fetch is at work there", dir.display())));
+    };
+    let placed = try_place(session, &root, offer, remembered, before);
     if placed.is_err() {
         // What was there before stays; nothing else does. The first failure is the one worth telling.
         let made = [(!was_there, dir.to_owned()), (!had_folder, dir.join(FOLDER)), (true, dir.join(INCOMING))];
@@ -52,23 +60,22 @@ pub(super) fn place(
 
 fn try_place(
     session: &Session,
-    dir: &Path,
+    root: &Root,
     offer: &Offer,
     remembered: Option<&Remembered>,
     before: Option<&Fetched>,
 ) -> Result<Placed, CliError> {
+    let dir = root.path();
     let failed = |cause: io::Error| CliError::Failed(format!("{}: {cause}", dir.display()));
-    durable::create_dir_durably(dir).map_err(failed)?;
-    let root = Root::open(dir).map_err(failed)?;
     if root.look(Path::new(INCOMING)).map_err(failed)?.is_some() {
         root.remove_all(Path::new(INCOMING)).map_err(failed)?;
     }
-    root.make_dirs(Path::new(INCOMING)).map_err(failed)?;
+    root.make_dir(Path::new(INCOMING)).map_err(failed)?;
     let mut incoming = Vec::new();
     for (number, artifact) in offer.artifacts.iter().enumerate() {
-        if !is_there(&root, artifact).map_err(failed)? {
+        if !is_there(root, artifact).map_err(failed)? {
             let temporary = Path::new(INCOMING).join(number.to_string());
-            download(session, &root, &temporary, artifact)?;
+            download(session, root, &temporary, artifact)?;
             incoming.push((temporary, artifact));
         }
     }
@@ -77,9 +84,9 @@ fn try_place(
     }
     for (temporary, artifact) in &incoming {
         let target = Path::new(artifact.target.as_str());
-        put(&root, temporary, target).map_err(|cause| failed_at(&artifact.target, &cause))?;
+        put(root, temporary, target).map_err(|cause| failed_at(&artifact.target, &cause))?;
     }
-    let removed = remove_old(&root, offer, before).map_err(failed)?;
+    let removed = remove_old(root, offer, before).map_err(failed)?;
     root.remove_all(Path::new(INCOMING)).map_err(failed)?;
     Ok(Placed { fetched: incoming.len(), removed })
 }
@@ -197,5 +204,65 @@ impl Hasher {
         let blake3 = Blake3Digest::from_bytes(*self.blake3.finalize().as_bytes());
         let sha256 = Sha256Digest::from_bytes(self.sha256.clone().finalize().into());
         (self.length, blake3, sha256) == (artifact.size, artifact.blake3, artifact.sha256)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Blake3Digest, Platform, ReleaseId};
+
+    fn offer(targets: &[&str]) -> Offer {
+        let artifact = |target: &&str| OfferedArtifact {
+            target: target.parse().unwrap(),
+            platform: Platform::any(),
+            size: 3,
+            blake3: Blake3Digest::of(b"abc"),
+            sha256: Sha256Digest::of(b"abc"),
+        };
+        Offer {
+            product: "av".parse().unwrap(),
+            version: "1".parse().unwrap(),
+            release: ReleaseId(Blake3Digest::of(b"")),
+            sequence: 1,
+            artifacts: targets.iter().map(artifact).collect(),
+        }
+    }
+
+    #[test]
+    fn no_release_reaches_into_the_folder_or_over_itself() {
+        assert!(check_targets(&offer(&["a.bin", "b/a.bin", ".ringfences/x"])).is_ok());
+        for targets in [&[".ringfence/trust.json"][..], &[".Ringfence/x"], &["a.bin", "A.bin"], &["a.bin", "a.bin"]] {
+            assert_eq!(check_targets(&offer(targets)).unwrap_err().exit_code(), 7, "{targets:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_told_by_its_bytes_and_links_are_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let artifact = &offer(&["sub/a.bin"]).artifacts[0];
+        assert!(!is_there(&root, artifact).unwrap());
+        std::fs::create_dir(dir.path().join("sub")).unwrap();
+        for (bytes, expected) in [("abd", false), ("abcd", false), ("abc", true)] {
+            std::fs::write(dir.path().join("sub/a.bin"), bytes).unwrap();
+            assert_eq!(is_there(&root, artifact).unwrap(), expected, "{bytes}");
+        }
+        std::fs::rename(dir.path().join("sub/a.bin"), dir.path().join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink("../elsewhere", dir.path().join("sub/a.bin")).unwrap();
+        assert!(!is_there(&root, artifact).unwrap());
+    }
+
+    #[test]
+    fn files_of_the_release_before_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        for name in ["old.bin", "kept.bin", "own.txt"] {
+            std::fs::write(dir.path().join(name), "abc").unwrap();
+        }
+        let before = Fetched::of(&offer(&["old.bin", "kept.bin", "gone.bin"]), None);
+        assert_eq!(remove_old(&root, &offer(&["kept.bin"]), Some(&before)).unwrap(), 1);
+        let left = ["old.bin", "kept.bin", "own.txt"].map(|name| dir.path().join(name).exists());
+        assert_eq!(left, [false, true, true]);
     }
 }

@@ -1,6 +1,7 @@
 //! Signed answers, kept for as long as they can be given again.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -13,18 +14,46 @@ use super::Problem;
 use crate::model::{Blake3Digest, KeyId, ReleaseId};
 use crate::serve::http::BytesBody;
 
-/// Answers kept of each kind; past that many, that kind starts anew.
+/// Answers kept of each kind, and their bytes; past either, that kind starts anew.
 const KEPT_MAX: usize = 4096;
+const KEPT_MAX_BYTES: usize = 16 << 20;
 /// The longest answer kept.
-const KEPT_MAX_BYTES: usize = 64 * 1024;
+const ANSWER_MAX_BYTES: usize = 64 << 10;
 
 /// What was signed, so that the same is not signed again and again.
 #[derive(Debug, Default)]
 pub(super) struct SignedTexts {
     /// By release and key: neither ever changes.
-    manifests: Mutex<HashMap<(ReleaseId, KeyId), Bytes>>,
+    manifests: Mutex<Kept<(ReleaseId, KeyId), Bytes>>,
     /// By what they say, which names the key; good for the time that they were made at.
-    statements: Mutex<HashMap<Blake3Digest, (Timestamp, Bytes)>>,
+    statements: Mutex<Kept<Blake3Digest, (Timestamp, Bytes)>>,
+}
+
+/// Answers, and how long they are in all.
+#[derive(Debug)]
+struct Kept<K, V> {
+    answers: HashMap<K, V>,
+    bytes: usize,
+}
+
+impl<K, V> Default for Kept<K, V> {
+    fn default() -> Self {
+        Self { answers: HashMap::new(), bytes: 0 }
+    }
+}
+
+impl<K: Eq + Hash, V> Kept<K, V> {
+    fn keep(&mut self, key: K, value: V, length: usize) {
+        if length > ANSWER_MAX_BYTES {
+            return;
+        }
+        if self.answers.len() >= KEPT_MAX || self.bytes + length > KEPT_MAX_BYTES {
+            *self = Self::default();
+        }
+        // What is replaced is counted twice, which only makes it start anew the earlier.
+        self.bytes += length;
+        self.answers.insert(key, value);
+    }
 }
 
 impl SignedTexts {
@@ -33,11 +62,12 @@ impl SignedTexts {
         key: (ReleaseId, KeyId),
         make: impl FnOnce() -> Result<Bytes, Problem>,
     ) -> Result<Bytes, Problem> {
-        if let Some(kept) = self.manifests.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(kept) = self.manifests.lock().unwrap_or_else(PoisonError::into_inner).answers.get(&key) {
             return Ok(kept.clone());
         }
         let made = make()?;
-        keep(&self.manifests, key, made.clone(), made.len());
+        let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
+        manifests.keep(key, made.clone(), made.len());
         Ok(made)
     }
 
@@ -48,25 +78,15 @@ impl SignedTexts {
         make: impl FnOnce() -> Result<Bytes, Problem>,
     ) -> Result<Bytes, Problem> {
         let statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, kept)) = statements.get(&contents).filter(|(made_at, _)| *made_at == at) {
+        if let Some((_, kept)) = statements.answers.get(&contents).filter(|(made_at, _)| *made_at == at) {
             return Ok(kept.clone());
         }
         drop(statements);
         let made = make()?;
-        keep(&self.statements, contents, (at, made.clone()), made.len());
+        let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
+        statements.keep(contents, (at, made.clone()), made.len());
         Ok(made)
     }
-}
-
-fn keep<K: Eq + std::hash::Hash, V>(kept: &Mutex<HashMap<K, V>>, key: K, value: V, length: usize) {
-    if length > KEPT_MAX_BYTES {
-        return;
-    }
-    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-    if kept.len() >= KEPT_MAX {
-        kept.clear();
-    }
-    kept.insert(key, value);
 }
 
 /// The JSON of an answer.
@@ -123,10 +143,17 @@ mod tests {
             let contents = Blake3Digest::of(&number.to_be_bytes());
             texts.statement(contents, Timestamp::UNIX_EPOCH, || Ok(Bytes::new())).unwrap();
         }
-        assert!(texts.statements.lock().unwrap().len() <= KEPT_MAX);
-        let long = Bytes::from(vec![0; KEPT_MAX_BYTES + 1]);
+        assert!(texts.statements.lock().unwrap().answers.len() <= KEPT_MAX);
+        let large = Bytes::from(vec![0; ANSWER_MAX_BYTES]);
+        for number in 0..1000_u64 {
+            let contents = Blake3Digest::of(&number.to_le_bytes());
+            texts.statement(contents, Timestamp::UNIX_EPOCH, || Ok(large.clone())).unwrap();
+        }
+        let kept = texts.statements.lock().unwrap().answers.values().map(|(_, text)| text.len()).sum::<usize>();
+        assert!(kept <= KEPT_MAX_BYTES, "{kept}");
+        let long = Bytes::from(vec![0; ANSWER_MAX_BYTES + 1]);
         let contents = Blake3Digest::of(b"long");
         texts.statement(contents, Timestamp::UNIX_EPOCH, || Ok(long)).unwrap();
-        assert!(!texts.statements.lock().unwrap().contains_key(&contents));
+        assert!(!texts.statements.lock().unwrap().answers.contains_key(&contents));
     }
 }
