@@ -72,6 +72,9 @@ pub enum AppError {
     /// The identity provider's keys cannot be used.
     #[error(transparent)]
     Jwks(#[from] JwksError),
+    /// The signing key's file holds something else, or is not there where it must be.
+    #[error("{} does not hold a signing key; `ringfence init` makes one in an empty directory, a backup has the old one", .0.display())]
+    BadKeyFile(PathBuf),
     /// Work on the store failed.
     #[error(transparent)]
     Maintenance(#[from] MaintenanceError),

@@ -23,6 +23,9 @@ mod gate_command;
 mod gate_process;
 mod keeper;
 mod offline;
+mod origin_key;
+#[cfg(test)]
+mod origin_key_tests;
 mod rollout_figures;
 mod run;
 mod service;

@@ -23,7 +23,7 @@ use super::keeper::Keeper;
 use super::service::{HandedSockets, Probe, handed_sockets, pet_watchdog};
 use super::tls::{self, TlsFiles, TlsInForce};
 use super::wiring::{Handlers, admin_limits, device_limits, handlers, log_filter, log_options};
-use super::{stager, ticker};
+use super::{origin_key, stager, ticker};
 use crate::config::{Settings, TlsSettings};
 use crate::serve::{Listener, ListenerName, ServeOptions};
 use crate::sys::clock::SystemClock;
@@ -137,10 +137,11 @@ pub(super) async fn run<F: Future<Output = ()>>(
 ) -> Result<(), AppError> {
     let tls = TlsFiles::read(settings, core.catalog.clock_now())?;
     bootstrap(&core, settings).await?;
+    let origin = origin_key::open(&core, settings).await?;
     let listeners = Listeners::bind(settings, sockets).await?;
     let keeper = Arc::new(Keeper::new(&core, settings.store.scrub_bytes_per_second));
     let stale_groups = Arc::new(AtomicUsize::new(0));
-    let handlers = handlers(&core, settings, keeper.clone(), listeners.named(), stale_groups.clone())?;
+    let handlers = handlers(&core, settings, keeper.clone(), listeners.named(), stale_groups.clone(), origin)?;
     let note = core.data.join("server.json");
     let text = serde_json::to_vec(&listeners.bound).map_err(AppError::demo)?;
     durable::write_atomically(&note, &text, 0o644).map_err(AppError::io("write", &note))?;

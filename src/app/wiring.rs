@@ -14,6 +14,7 @@ use super::error::AppError;
 use super::figures::Figures;
 use super::keeper::Keeper;
 use crate::config::{LogFormat, LogSettings, OidcSettings, Settings};
+use crate::control::OriginKeys;
 use crate::serve::admin::{About, AdminApi, AdminServices, Oidc, OidcOptions, People};
 use crate::serve::device::{DeviceApi, DeviceMetrics, DeviceOptions};
 use crate::serve::{ConnectionMetrics, Limits, PaceLimit, QuotaOptions, TlsMetrics};
@@ -92,6 +93,7 @@ pub(super) fn handlers(
     keeper: Arc<Keeper>,
     listeners: BTreeMap<String, Vec<String>>,
     stale_groups: Arc<AtomicUsize>,
+    origin: Arc<OriginKeys>,
 ) -> Result<Handlers, AppError> {
     let mut registry = Registry::default();
     let connections = ConnectionMetrics::register(&mut registry);
@@ -119,6 +121,7 @@ pub(super) fn handlers(
         quota: quota(settings),
         certificate_identity,
         proxies: settings.device.proxies.clone(),
+        origin: Some(origin.clone()),
         ..DeviceOptions::default()
     };
     let oidc = oidc(settings)?;
@@ -128,6 +131,7 @@ pub(super) fn handlers(
         download_grace,
         token_key: core.token_key.clone(),
         code_valid_for: SignedDuration::try_from(settings.enrol.code_valid_for).unwrap_or(SignedDuration::MAX),
+        origin,
         metrics: Metrics::new(registry),
         maintenance: keeper,
         readiness: readiness(core),

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::model::{
     ApprovalRule, AttributeName, Class, Denial, Device, DeviceId, GateFinding, Hold, Inspection, Pin, Platform,
-    ProductName, ReleaseState, ReportEvent, Tag, Token, TokenListener, TrustedKey, Version,
+    ProductName, ReleaseState, ReportEvent, Tag, Token, TokenListener, Version,
 };
 
 #[derive(Debug, Deserialize)]
@@ -67,11 +67,6 @@ pub(super) struct Refused {
     pub(super) refused_at: Timestamp,
     pub(super) refused_by: String,
     pub(super) findings: Vec<GateFinding>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Keys {
-    pub(super) keys: Vec<TrustedKey>,
 }
 
 #[derive(Debug, Deserialize)]

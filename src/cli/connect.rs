@@ -9,9 +9,10 @@ use serde_json::Value;
 use super::CliError;
 use super::output;
 use crate::client::{
-    Client, ClientError, ClientOptions, Download, Endpoint, Tagged, TlsTrust, TrustedServers, Uploaded,
+    Client, ClientError, ClientOptions, Download, Endpoint, Question, Tagged, TlsTrust, TrustedServers, Uploaded,
 };
 use crate::config::{self, Settings};
+use crate::signing::{Answers, Offer};
 
 /// The configuration that is used when nothing else is said.
 const DEFAULT_CONFIG: &str = "ringfence.toml";
@@ -124,6 +125,30 @@ fn from_settings(settings: &Settings, explicit: Option<String>) -> Result<(Endpo
     }
 }
 
+/// The device listener of the configuration in the working directory, if there is one, and its own certificate.
+pub(super) fn configured_device_listener() -> Result<Option<(Endpoint, Option<PathBuf>)>, CliError> {
+    let settings = ServerArgs::default().settings()?;
+    Ok(settings.map(|settings| {
+        let endpoint = Endpoint::of_listener(settings.device.listen, settings.device.tls.is_some());
+        (endpoint, settings.device.tls.map(|tls| tls.options.certificate))
+    }))
+}
+
+/// A session with a device listener, as the device whose token is in the file or the environment.
+pub(super) fn device_session(
+    endpoint: Endpoint,
+    token_file: Option<&Path>,
+    trust: Option<TlsTrust>,
+    json: bool,
+) -> Result<Session, CliError> {
+    // A variable of its own: an admin's token must not reach a device listener by mistake.
+    let token = match token_file {
+        Some(path) => Some(read_token(path)?),
+        None => std::env::var("RINGFENCE_DEVICE_TOKEN").ok().map(|token| token.trim().to_owned()),
+    };
+    Session::new(endpoint, token.filter(|token| !token.is_empty()), trust, json)
+}
+
 fn read_token(path: &Path) -> Result<String, CliError> {
     let text = std::fs::read_to_string(path)
         .map_err(|cause| CliError::Input(format!("{}: the token cannot be read: {cause}", path.display())))?;
@@ -197,6 +222,16 @@ impl Session {
     /// A body, read as it comes on this session's [`Session::runtime`].
     pub(super) fn download(&self, path: &str) -> Result<Download, CliError> {
         Ok(self.runtime.block_on(self.client.download(path))?)
+    }
+
+    /// What a device listener offers.
+    pub(super) fn offer(&self, question: &Question<'_>) -> Result<Option<Offer>, CliError> {
+        Ok(self.runtime.block_on(self.client.offer(question))?)
+    }
+
+    /// What a device listener offers, with its proof.
+    pub(super) fn answers(&self, question: &Question<'_>) -> Result<Answers, CliError> {
+        Ok(self.runtime.block_on(self.client.answers(question))?)
     }
 
     /// What the session waits on.

@@ -4,6 +4,7 @@ use std::io;
 
 use crate::client::{ClientError, Refusal};
 use crate::config::ConfigError;
+use crate::signing::Untrusted;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,9 @@ pub enum CliError {
     /// A target is staged but for a name that somebody has open.
     #[error("{0}")]
     Pending(String),
+    /// What an origin signed, or somebody in between made of it, does not verify.
+    #[error("{0}; nothing was written")]
+    Untrusted(#[from] Untrusted),
     /// Standard output is gone.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
@@ -58,6 +62,7 @@ impl CliError {
             Self::Conflict(_) => 7,
             Self::Damage(_) => 8,
             Self::Pending(_) => 9,
+            Self::Untrusted(_) => 10,
             Self::Client(error) => match error {
                 ClientError::Endpoint(_) | ClientError::PathUnfit { .. } | ClientError::NoTrust { .. } => 2,
                 ClientError::TlsFile { .. } => 3,

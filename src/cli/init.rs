@@ -5,12 +5,14 @@ use super::CliError;
 use super::output::say;
 use super::token::write_secret;
 use crate::control::Secret;
+use crate::signing::{SecretKey, public_key_file};
+use crate::sys::random::random_bytes;
 
 /// The shipped policy.
 const POLICY: &str = include_str!("../../config/policy.toml");
-const FILES: [&str; 3] = ["ringfence.toml", "policy.toml", "admin.token"];
+const FILES: [&str; 5] = ["ringfence.toml", "policy.toml", "admin.token", "origin.key", "origin.pub"];
 
-/// Write a configuration, a policy and an admin token into a directory; never overwrites
+/// Write a configuration, a policy, an admin token and a signing key into a directory; never overwrites
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The directory; it is made if it is missing
@@ -22,7 +24,8 @@ impl Args {
         let directory = &self.directory;
         write(directory)?;
         say(format_args!(
-            "{} holds ringfence.toml, policy.toml and admin.token (keep that one secret).",
+            "{} holds ringfence.toml, policy.toml, admin.token and origin.key (keep these two secret), and origin.pub for \
+             clients.",
             directory.display()
         ))?;
         say("Next:")?;
@@ -47,6 +50,11 @@ pub(super) fn write(directory: &Path) -> Result<(), CliError> {
     write_new(&directory.join(FILES[0]), crate::config::EXAMPLE).map_err(failed)?;
     write_new(&directory.join(FILES[1]), POLICY).map_err(failed)?;
     write_secret(&directory.join(FILES[2]), &secret.expose()).map_err(failed)?;
+    let random = || -> std::io::Result<_> { Ok((random_bytes()?, random_bytes()?)) };
+    let (seed, id) = random().map_err(failed)?;
+    let key = SecretKey::from_random(seed, id);
+    write_secret(&directory.join(FILES[3]), key.expose().trim_end()).map_err(failed)?;
+    write_new(&directory.join(FILES[4]), &public_key_file(&key.public())).map_err(failed)?;
     std::fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
 }
 

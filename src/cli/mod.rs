@@ -12,6 +12,7 @@ mod demo;
 mod device;
 mod error;
 mod explain;
+mod fetch;
 mod hold;
 mod init;
 mod inventory;
@@ -54,7 +55,8 @@ Exit codes:
   6  not found
   7  conflict: what exists contradicts it
   8  verification found damage
-  9  staged, but a name that somebody has open could not be replaced yet";
+  9  staged, but a name that somebody has open could not be replaced yet
+  10  what an origin signed does not verify: nothing was written";
 
 const ABOUT: &str = "Stores every version of every update once, decides for each device which version it may see now, \
                      and hands it out";
@@ -121,6 +123,7 @@ enum Command {
     Token(token::Command),
     #[command(subcommand)]
     Key(key::Command),
+    Fetch(Box<fetch::Args>),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -149,6 +152,7 @@ impl Command {
             Self::Journal(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::Key(command) => command.run(),
+            Self::Fetch(args) => args.run(),
             Self::Completions(args) => args.run(),
             Self::Man(args) => args.run(),
         }

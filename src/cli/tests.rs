@@ -115,6 +115,11 @@ fn what_design_spells_is_accepted() {
         "token create --device dc-1 --out f",
         "token list",
         "token revoke 4",
+        "key list",
+        "key show --json",
+        "key rotate --yes",
+        "key retire E7620F1842B4E81F --reason r --yes",
+        "fetch p --to d --from http://h:1 --key origin.pub --platform windows-x64 --current 1 --device pc-1 --json",
         "completions bash",
         "man --to d",
     ] {
@@ -144,6 +149,9 @@ fn what_makes_no_sense_is_refused() {
         "hold add p 1 --everyone --reason r --for 1h --until 2026-11-21T14:30:00Z",
         "pin g p",
         "pin g p 1",
+        "key retire x --reason r",
+        "fetch p --from http://h:1",
+        "fetch p --to d --device pc-1",
         "share stage s",
         "share stage --to d",
         "share stage --watch",
@@ -298,7 +306,7 @@ fn numbers_for_people() {
 }
 
 #[test]
-fn init_writes_three_files_once() {
+fn init_writes_its_files_once() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path().join("new/ringfence");
@@ -308,11 +316,17 @@ fn init_writes_three_files_once() {
     let token = std::fs::read_to_string(&settings.admin.token_file).unwrap();
     assert!(token.starts_with("rf_") && token.trim().len() == 46, "{token}");
     assert_eq!(std::fs::metadata(&settings.admin.token_file).unwrap().permissions().mode() & 0o777, 0o600);
+    let key = std::fs::read_to_string(&settings.signing.key).unwrap();
+    let public = crate::signing::SecretKey::parse(&key).unwrap().public();
+    let public_file = std::fs::read_to_string(place.join("origin.pub")).unwrap();
+    assert_eq!(crate::model::PublicKey::parse(&public_file).unwrap(), public);
+    assert_eq!(std::fs::metadata(&settings.signing.key).unwrap().permissions().mode() & 0o777, 0o600);
 
     std::fs::remove_file(place.join("policy.toml")).unwrap();
     let error = init::write(&place).unwrap_err();
     assert_eq!(error.exit_code(), 3);
-    let expected = format!("{}: already there: ringfence.toml, admin.token; nothing was written", place.display());
+    let there = "ringfence.toml, admin.token, origin.key, origin.pub";
+    let expected = format!("{}: already there: {there}; nothing was written", place.display());
     assert_eq!(error.to_string(), expected);
     assert!(!place.join("policy.toml").exists());
     assert_eq!(std::fs::read_to_string(&settings.admin.token_file).unwrap(), token);

@@ -1,4 +1,5 @@
-//! The HTTP client of the admin listener: JSON calls and resumable uploads over TCP, TLS or a unix socket.
+//! The HTTP client of the admin listener: JSON calls and resumable uploads over TCP, TLS or a unix socket; and of the
+//! device listener, for what an endpoint fetches.
 //!
 //! What this room deliberately does not do: redirects, trust in CAs that nobody named (it has no list of public ones),
 //! and keeping connections: each call has its own.
@@ -10,12 +11,14 @@ mod error;
 mod tls;
 mod upload;
 mod verifier;
+mod verify;
 
 pub use download::{Download, Tagged};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ClientError, Problem, Refusal};
 pub use tls::{TlsTrust, TrustedServers};
 pub use upload::{UploadOptions, Uploaded};
+pub use verify::Question;
 
 use std::time::Duration;
 

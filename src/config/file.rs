@@ -104,6 +104,8 @@ table! {
         /// The identity provider whose tokens are taken.
         #[serde(skip_serializing_if = "Option::is_none")]
         oidc: Option<OidcTable> = None,
+        /// What the origin signs its answers with.
+        signing: SigningTable = SigningTable::default(),
     }
 }
 
@@ -293,5 +295,18 @@ table! {
         ca_key: Option<PathBuf> = None,
         /// How long a certificate of a device is good.
         certificate_valid_for: Length = hours(90 * 24),
+    }
+}
+
+table! {
+    /// What the origin signs its answers with.
+    SigningTable {
+        /// The file with the secret key, readable by the server alone. Relative to this file. A systemd credential
+        /// `origin.key` comes before it.
+        key: PathBuf = "origin.key".into(),
+        /// How long a signed statement of what a device is to have may be believed.
+        statement_valid_for: Length = seconds(15 * 60),
+        /// How long an old key still counts after it was replaced.
+        key_overlap: Length = hours(30 * 24),
     }
 }

@@ -21,7 +21,7 @@ pub use gate::{GateSettings, OpaqueArchives};
 pub use settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, EnrolCaFiles, EnrolSettings, JournalSettings,
     LimitSettings, LogFormat, LogLevel, LogSettings, OidcSettings, PersonSettings, PolicySettings, ReportSettings,
-    Settings, SharesSettings, StagerSettings, StoreSettings, TargetSettings, TlsSettings,
+    Settings, SharesSettings, SigningSettings, StagerSettings, StoreSettings, TargetSettings, TlsSettings,
 };
 pub use values::{ByteSize, Length, ValueError, parse_length};
 

@@ -52,6 +52,8 @@ pub struct Settings {
     pub people: Vec<PersonSettings>,
     /// The identity provider whose tokens are taken.
     pub oidc: Option<OidcSettings>,
+    /// Signed answers.
+    pub signing: SigningSettings,
 }
 
 /// The listener that devices talk to.
@@ -336,4 +338,15 @@ impl Default for Settings {
     fn default() -> Self {
         super::validate::defaults()
     }
+}
+
+/// What the origin signs its answers with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SigningSettings {
+    /// The secret key's file.
+    pub key: PathBuf,
+    /// How long a statement may be believed; at least a minute.
+    pub statement_valid_for: Duration,
+    /// How long a key that was replaced still counts; may be zero.
+    pub key_overlap: Duration,
 }

@@ -2,16 +2,18 @@
 //! path that cannot be a directory.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::enrol::enrol_settings;
 use super::error::Finding;
-use super::file::{AdminTable, AlertTable, DeviceTable, File, LimitsTable, LogTable, StoreTable};
+use super::file::{AdminTable, AlertTable, DeviceTable, File, LimitsTable, LogTable, SigningTable, StoreTable};
 use super::gate::gate_settings;
 use super::people::{oidc_settings, people_settings};
 use super::settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogSettings,
-    PolicySettings, ReportSettings, Settings, SharesSettings, StoreSettings,
+    PolicySettings, ReportSettings, Settings, SharesSettings, SigningSettings, StoreSettings,
 };
 use super::targets::{stager_settings, target_settings};
 use super::tls::tls_settings;
@@ -24,6 +26,8 @@ const SEGMENT_LEAST: ByteSize = ByteSize(1 << 20);
 const HEADER_LEAST: ByteSize = ByteSize(8 << 10);
 const HEADER_MOST: ByteSize = ByteSize(1 << 20);
 const INDEX_CACHE_LEAST: ByteSize = ByteSize(1 << 20);
+/// What a freshness statement may be valid for.
+const STATEMENT_VALIDITY: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(7 * 24 * 3600);
 /// The longest path the kernel takes for a unix socket, without its end marker.
 const SOCKET_PATH_MAX_BYTES: usize = 107;
 
@@ -48,6 +52,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         target,
         person,
         oidc,
+        signing,
     } = file;
     let data = data_directory(&data, base)?;
     let LogTable { format, level } = log;
@@ -77,6 +82,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         targets: target_settings(target, base)?,
         people: people_settings(person)?,
         oidc: oidc_settings(oidc, base)?,
+        signing: signing_settings(signing, base)?,
         data,
     };
     if overlap(settings.device.listen, settings.admin.listen) {
@@ -155,6 +161,22 @@ fn alert_settings(table: AlertTable) -> Result<AlertSettings, Finding> {
         return Err(Finding { key: "alert.command".into(), message });
     }
     Ok(AlertSettings { command: table.command, timeout: length("alert.timeout", table.timeout)? })
+}
+
+fn signing_settings(table: SigningTable, base: &Path) -> Result<SigningSettings, Finding> {
+    let SigningTable { key, statement_valid_for, key_overlap } = table;
+    if key.as_os_str().is_empty() {
+        return Err(Finding { key: "signing.key".into(), message: "signing.key is empty: name a file".to_owned() });
+    }
+    if !STATEMENT_VALIDITY.contains(&statement_valid_for.0) {
+        let message = format!(
+            "signing.statement_valid_for is {statement_valid_for}: clients that ask every few minutes need at least a \
+             minute, and after more than 7 days a statement says nothing"
+        );
+        return Err(Finding { key: "signing.statement_valid_for".into(), message });
+    }
+    let (statement_valid_for, key_overlap) = (statement_valid_for.0, key_overlap.0);
+    Ok(SigningSettings { key: base.join(key), statement_valid_for, key_overlap })
 }
 
 fn limit_settings(table: LimitsTable) -> Result<LimitSettings, Finding> {

@@ -153,6 +153,9 @@ pub enum ControlError {
     /// The server could not make randomness.
     #[error("the system gave no random bytes: {0}")]
     Random(std::io::Error),
+    /// A key of the origin is left as it is.
+    #[error(transparent)]
+    OriginKey(#[from] super::OriginKeyRefusal),
     /// A device's report is not taken.
     #[error(transparent)]
     Report(ReportError),

@@ -1,5 +1,6 @@
 //! The use cases that change state, other than publishing: products, approvals, withdrawals, holds, pins, policies,
-//! devices, tokens, enrolments, denials, trusted keys, device reports, and what people do with rollouts (`rollouts`).
+//! devices, tokens, enrolments, denials, trusted keys, the keys that the origin signs with, device reports, and what
+//! people do with rollouts (`rollouts`).
 //!
 //! Each is one function: it takes the catalog, the actor and checked input, builds its events against the newest state
 //! inside the commit, and returns what is now true. What this room deliberately does not do: it knows no HTTP and no
@@ -11,6 +12,7 @@ mod enrolments;
 mod error;
 mod holds;
 mod keys;
+mod origin_keys;
 mod pins;
 mod policies;
 mod products;
@@ -37,6 +39,7 @@ pub use enrolments::{
 pub use error::ControlError;
 pub use holds::{NewHold, add_hold, lift_hold};
 pub use keys::{revoke_key, trust_key};
+pub use origin_keys::{KeyPlace, OriginKeyRefusal, OriginKeys, SigningRules, sign};
 pub use pins::{NewPin, add_pin, remove_pin};
 pub use policies::{AppliedOutcome, apply_policy};
 pub use products::{AddedProduct, add_product};

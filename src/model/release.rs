@@ -68,12 +68,13 @@ pub struct ReleaseManifest {
 }
 
 impl ReleaseManifest {
-    /// The identity of the release: BLAKE3 over the manifest's text.
+    /// The identity of the release: BLAKE3 over [`ReleaseManifest::text`].
     pub fn id(&self) -> ReleaseId {
         ReleaseId(Blake3Digest::of(self.text().as_bytes()))
     }
 
-    /// The manifest's lines, which hold exactly what its fields hold: what is hashed, and what publishers sign.
+    /// The manifest's lines, which hold exactly what its fields hold: what the release's identity is taken of, and what
+    /// publishers and the origin sign.
     ///
     /// The lines are `ringfence release 1`, `product P`, `version V`, `barrier true|false`, then for each artifact
     /// `artifact PLATFORM SIZE BLAKE3 SHA256 MEDIA-TYPE TARGET`, each ended by a line feed. No field can hold a line

@@ -85,6 +85,11 @@ impl SecretKey {
     }
 }
 
+/// The text of a public key's file, as minisign takes it.
+pub fn public_key_file(key: &PublicKey) -> String {
+    format!("untrusted comment: ringfence origin key {}\n{key}\n", key.id)
+}
+
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SecretKey({}, …)", self.id)

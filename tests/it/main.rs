@@ -19,6 +19,7 @@ mod service;
 mod shares_admin;
 mod shares_http;
 mod shares_stage;
+mod signed;
 mod staging;
 mod tls;
 mod uniform;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::cli::output::{note, say, say_json};
 use crate::cli::{CliError, answer, time};
-use crate::client::{Client, ClientError, ClientOptions, Endpoint};
+use crate::client::{Client, ClientError, ClientOptions, Endpoint, TlsTrust, TrustedServers};
 use crate::sys::durable;
 
 /// On a device: make a code its own token, or a key and a certificate
@@ -33,6 +33,9 @@ pub(in crate::cli) struct ClaimArgs {
     /// Write the certificate, and those of its issuers, to this new file
     #[arg(long, value_name = "FILE", requires = "key")]
     certificate: Option<PathBuf>,
+    /// The CAs that an https:// server's certificate may be from, PEM
+    #[arg(long, value_name = "FILE", env = "RINGFENCE_CA", hide_env_values = true)]
+    ca: Option<PathBuf>,
     /// Print the answer as JSON, without what was written to a file
     #[arg(long)]
     json: bool,
@@ -58,10 +61,16 @@ impl ClaimArgs {
         Ok(text.trim().to_owned())
     }
 
+    fn options(&self) -> ClientOptions {
+        let servers = self.ca.clone().map(TrustedServers::IssuedBy);
+        let tls = servers.map(|servers| TlsTrust { servers, identity: None });
+        ClientOptions { tls, ..ClientOptions::default() }
+    }
+
     fn ask(&self, body: &Value) -> Result<Value, CliError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|cause| CliError::Failed(format!("the command cannot start: {cause}")))?;
-        let client = Client::new(self.from.clone(), None, ClientOptions::default())?;
+        let client = Client::new(self.from.clone(), None, self.options())?;
         let answer = runtime.block_on(client.post("/v1/enrol", body)).inspect_err(|error| {
             if matches!(error, ClientError::Broken { .. } | ClientError::NotUnderstood { .. }) {
                 note("The code may be used up all the same: if it is refused now, ask for another.");

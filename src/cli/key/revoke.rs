@@ -9,7 +9,7 @@ use crate::model::{KeyId, Reason, TrustedKey};
 ///
 /// What was published stays; withdraw it with `ringfence release withdraw` if it is not to be believed.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The key's id, as `ringfence key list` shows it
     key: KeyId,
     /// Why, for the journal

@@ -21,7 +21,7 @@ Example:
   ringfence release manifest acme-driver 2.1 --artifact acme.cab > acme-2.1.manifest
   minisign -S -s publisher.key -m acme-2.1.manifest
   ringfence publish acme-driver 2.1 --artifact acme.cab --signature acme-2.1.manifest.minisig")]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The product
     product: ProductName,
     /// The version

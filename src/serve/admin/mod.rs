@@ -19,6 +19,7 @@ mod keys;
 mod maintenance;
 mod oidc;
 mod open;
+mod origin_keys;
 mod pins;
 mod policies;
 mod products;
@@ -47,7 +48,7 @@ use super::bodies::RequestBody;
 use super::certificate::IdentityRule;
 use super::connection::Handler;
 use crate::catalog::Catalog;
-use crate::control::TokenKey;
+use crate::control::{OriginKeys, TokenKey};
 use crate::publish::Publisher;
 use crate::share::Shares;
 use crate::telemetry::Metrics;
@@ -71,6 +72,8 @@ pub struct AdminServices {
     pub token_key: TokenKey,
     /// How long an enrolment's code is taken where nothing else is said.
     pub code_valid_for: SignedDuration,
+    /// What answers are signed with.
+    pub origin: Arc<OriginKeys>,
     /// Everything that was registered.
     pub metrics: Metrics,
     /// Long work on the store.

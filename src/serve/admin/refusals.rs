@@ -5,8 +5,8 @@ use std::fmt::Display;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::control::ControlError;
 use crate::control::rollouts::RolloutRefusal;
+use crate::control::{ControlError, OriginKeyRefusal};
 use crate::gate::Finding;
 use crate::journal::JournalError;
 use crate::publish::{PublishError, UploadError};
@@ -39,6 +39,7 @@ impl From<ControlError> for Problem {
             }
             E::Rollout(refusal) => rollout_refused(refusal),
             E::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            E::OriginKey(refusal) => origin_key_refused(refusal),
             E::Report(_) => StatusCode::UNPROCESSABLE_ENTITY,
             E::Random(_) | E::Contradiction(_) | E::Catalog(_) => return failed(&error),
             E::Journal(journal) => return journal_failed(journal),
@@ -66,6 +67,16 @@ fn rollout_refused(refusal: &RolloutRefusal) -> StatusCode {
         | R::NoApproval(_)
         | R::Expired(_)
         | R::NoGate(_) => StatusCode::CONFLICT,
+    }
+}
+
+fn origin_key_refused(refusal: &OriginKeyRefusal) -> StatusCode {
+    use OriginKeyRefusal as R;
+    match refusal {
+        R::Unknown(_) => StatusCode::NOT_FOUND,
+        R::Retired(_) | R::InUse(_) | R::Unusable(_) | R::OtherKey(_) | R::Credential => StatusCode::CONFLICT,
+        // The sentence names the file, which an admin has to mend.
+        R::NotWritten { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -16,8 +16,8 @@ use utoipa_axum::routes;
 
 use super::access::{Action, authorize};
 use super::{
-    AdminServices, denials, enrolments, explain, holds, inventory, journal, keys, maintenance, open, pins, policies,
-    products, releases, rollouts, shares, shares_add, shares_stage, tokens, uploads,
+    AdminServices, denials, enrolments, explain, holds, inventory, journal, keys, maintenance, open, origin_keys, pins,
+    policies, products, releases, rollouts, shares, shares_add, shares_stage, tokens, uploads,
 };
 use crate::serve::problem::Problem;
 
@@ -112,7 +112,9 @@ fn guarded_routes() -> [(Action, Routes); 5] {
         .routes(routes!(tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(keys::trust))
-        .routes(routes!(keys::revoke));
+        .routes(routes!(keys::revoke))
+        .routes(routes!(origin_keys::rotate))
+        .routes(routes!(origin_keys::retire));
     [
         (Action::Read, reading_routes()),
         (Action::Publish, publish),
@@ -153,6 +155,8 @@ fn reading_routes() -> Routes {
         .routes(routes!(journal::check))
         .routes(routes!(maintenance::stats))
         .routes(routes!(keys::list))
+        .routes(routes!(origin_keys::list))
+        .routes(routes!(origin_keys::freshness))
 }
 
 /// The OpenAPI document of the admin API.

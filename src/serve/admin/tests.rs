@@ -36,9 +36,11 @@ GET /v1/devices
 GET /v1/devices/{id}
 GET /v1/enrolments
 GET /v1/explain
+GET /v1/freshness
 GET /v1/holds
 GET /v1/journal
 GET /v1/journal/head
+GET /v1/keys
 GET /v1/keys/trusted
 GET /v1/pins
 GET /v1/policy
@@ -67,8 +69,10 @@ POST /v1/enrolments
 POST /v1/holds
 POST /v1/holds/{id}/lift
 POST /v1/journal/verify
+POST /v1/keys/rotate
 POST /v1/keys/trusted
 POST /v1/keys/trusted/{id}/revoke
+POST /v1/keys/{id}/retire
 POST /v1/pins
 POST /v1/pins/{id}/remove
 POST /v1/policy/apply

@@ -9,14 +9,18 @@
 
 mod blob;
 mod enrol;
+mod freshness;
 mod group_cache;
 mod identity;
+mod keys;
+mod manifest;
 mod metrics;
 mod offer;
 mod offer_text;
 mod report;
 mod route;
 mod share;
+mod signed;
 #[cfg(test)]
 mod tests;
 mod visit;
@@ -38,6 +42,7 @@ use super::http::BytesBody;
 use super::not_found::not_found;
 use super::problem::Problem;
 use super::quota::{Quota, QuotaOptions};
+use crate::control::OriginKeys;
 use crate::model::{Blake3Digest, DeviceId, Release, Report, ReportError, RingName, Snapshot, TokenId};
 use enrol::WrongCodes;
 pub use enrol::{EnrolError, Enrolled, EnrolledCredential};
@@ -48,6 +53,7 @@ use offer::peer_address;
 use offer_text::OfferTexts;
 use route::Route;
 use share::Stragglers;
+use signed::SignedTexts;
 use visit::{Visit, VisitBody};
 
 /// What the device listener needs of the rooms below.
@@ -118,6 +124,8 @@ pub struct DeviceOptions {
     pub certificate_identity: Vec<IdentityRule>,
     /// The names, as those rules read them, of proxies: their certificates prove no device.
     pub proxies: Vec<DeviceId>,
+    /// What answers are signed with; without it, there are no signed answers.
+    pub origin: Option<Arc<OriginKeys>>,
 }
 
 impl Default for DeviceOptions {
@@ -133,6 +141,7 @@ impl Default for DeviceOptions {
             quota: QuotaOptions::default(),
             certificate_identity: Vec::new(),
             proxies: Vec::new(),
+            origin: None,
         }
     }
 }
@@ -149,6 +158,7 @@ struct Inner<B> {
     stragglers: Stragglers,
     quota: Quota,
     wrong_codes: WrongCodes,
+    signed: SignedTexts,
 }
 
 impl<B> Clone for DeviceApi<B> {
@@ -166,7 +176,8 @@ impl<B: Backend> DeviceApi<B> {
         let stragglers = Stragglers::new(options.straggler_grace, reach);
         let quota = Quota::new(&options.quota);
         let wrong_codes = WrongCodes::default();
-        Self(Arc::new(Inner { backend, options, metrics, groups, texts, stragglers, quota, wrong_codes }))
+        let signed = SignedTexts::default();
+        Self(Arc::new(Inner { backend, options, metrics, groups, texts, stragglers, quota, wrong_codes, signed }))
     }
 }
 
@@ -220,6 +231,9 @@ impl<B: Backend> Inner<B> {
             Route::Offer(_) | Route::Blob(_) | Route::Share(_) | Route::Health if !reads => {
                 Err(Problem::method_not_allowed("GET, HEAD").into())
             }
+            Route::Manifest(_) | Route::Freshness | Route::Keys if !reads => {
+                Err(Problem::method_not_allowed("GET, HEAD").into())
+            }
             Route::Reports | Route::Enrol if request.method() != Method::POST => {
                 Err(Problem::method_not_allowed("POST").into())
             }
@@ -235,6 +249,9 @@ impl<B: Backend> Inner<B> {
             }
             Route::Reports => self.reports(request).await,
             Route::Enrol => self.enrol(request).await,
+            Route::Manifest(release) => self.manifest(release.as_ref(), &request),
+            Route::Freshness => self.freshness(&request),
+            Route::Keys => self.keys(&request),
             Route::Unknown => Err(Refusal::NotFound),
         }
     }

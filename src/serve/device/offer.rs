@@ -14,7 +14,7 @@ use crate::serve::http::BytesBody;
 use crate::serve::http::etag::{Comparison, field_matches};
 use crate::serve::peer::Peer;
 
-const MAX_QUERY_BYTES: usize = 1024;
+pub(super) const MAX_QUERY_BYTES: usize = 1024;
 
 impl<B: Backend> Inner<B> {
     pub(super) fn offer(&self, product: Option<&str>, request: &Request<RequestBody>) -> Answer {
@@ -148,7 +148,7 @@ fn common_headers(etag: &Etag) -> HeaderMap {
     headers
 }
 
-static VARIES: HeaderValue = HeaderValue::from_static("authorization, ringfence-device");
+pub(super) static VARIES: HeaderValue = HeaderValue::from_static("authorization, ringfence-device");
 
 fn offered(method: &Method, text: Bytes, etag: &Etag) -> Response<BytesBody> {
     let mut headers = common_headers(etag);

@@ -35,6 +35,8 @@ struct OfferHead<'a> {
     /// Whether it brings code that runs in a kernel.
     kernel_mode: bool,
     artifacts: Vec<OfferedArtifact<'a>>,
+    /// Where the origin's signed manifest of the release is.
+    manifest_url: String,
 }
 
 #[derive(Serialize)]
@@ -81,6 +83,7 @@ impl OfferTexts {
             sequence: release.sequence,
             kernel_mode: release.has_kernel_mode(),
             artifacts: release.artifacts_for(platform).map(offered).collect(),
+            manifest_url: format!("/v1/manifests/{}", release.id),
         };
         let mut text = serde_json::to_string(&head)?;
         // The closing brace comes after what is appended.

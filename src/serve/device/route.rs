@@ -3,7 +3,7 @@
 //! to smuggle anything in.
 
 use super::share::ShareAddress;
-use crate::model::{Blake3Digest, Sha256Digest};
+use crate::model::{Blake3Digest, ReleaseId, Sha256Digest};
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,12 @@ pub(super) enum Route {
     Reports,
     /// `/v1/enrol`
     Enrol,
+    /// `/v1/manifests/{release}`; `None` where it is no release.
+    Manifest(Option<ReleaseId>),
+    /// `/v1/freshness`
+    Freshness,
+    /// `/v1/keys`
+    Keys,
     /// Anything else.
     Unknown,
 }
@@ -42,12 +48,25 @@ pub(super) enum RouteKind {
     Share,
     Reports,
     Enrol,
+    Manifest,
+    Freshness,
+    Keys,
     Unknown,
 }
 
 impl RouteKind {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Health, Self::Offer, Self::Blob, Self::Share, Self::Reports, Self::Enrol, Self::Unknown];
+    pub(super) const ALL: [Self; 10] = [
+        Self::Health,
+        Self::Offer,
+        Self::Blob,
+        Self::Share,
+        Self::Reports,
+        Self::Enrol,
+        Self::Manifest,
+        Self::Freshness,
+        Self::Keys,
+        Self::Unknown,
+    ];
 
     pub(super) const fn pattern(self) -> &'static str {
         match self {
@@ -57,6 +76,9 @@ impl RouteKind {
             Self::Share => "/shares/{share}/{path}",
             Self::Reports => "/v1/reports",
             Self::Enrol => "/v1/enrol",
+            Self::Manifest => "/v1/manifests/{release}",
+            Self::Freshness => "/v1/freshness",
+            Self::Keys => "/v1/keys",
             Self::Unknown => "other",
         }
     }
@@ -75,12 +97,17 @@ impl Route {
             };
             return Self::Blob(name);
         }
+        if let Some(release) = path.strip_prefix("/v1/manifests/") {
+            return Self::Manifest(release.parse().ok());
+        }
         if let Some(below) = path.strip_prefix("/shares/") {
             return Self::Share(ShareAddress::parse(below));
         }
         match path {
             "/v1/reports" => Self::Reports,
             "/v1/enrol" => Self::Enrol,
+            "/v1/freshness" => Self::Freshness,
+            "/v1/keys" => Self::Keys,
             "/healthz" => Self::Health,
             _ => Self::Unknown,
         }
@@ -94,6 +121,9 @@ impl Route {
             Self::Share(_) => RouteKind::Share,
             Self::Reports => RouteKind::Reports,
             Self::Enrol => RouteKind::Enrol,
+            Self::Manifest(_) => RouteKind::Manifest,
+            Self::Freshness => RouteKind::Freshness,
+            Self::Keys => RouteKind::Keys,
             Self::Unknown => RouteKind::Unknown,
         }
     }
@@ -121,6 +151,9 @@ mod tests {
         for malformed in ["/v1/blobs/", "/v1/blobs/sha256:", "/v1/blobs/AB", "/v1/blobs/../x", "/v1/blobs/%61"] {
             assert_eq!(Route::of(malformed), Route::Blob(None), "{malformed}");
         }
+        assert_eq!(Route::of(&format!("/v1/manifests/{hex}")), Route::Manifest(Some(ReleaseId(digest))));
+        assert_eq!(Route::of("/v1/manifests/AB"), Route::Manifest(None));
+        assert_eq!((Route::of("/v1/freshness"), Route::of("/v1/keys")), (Route::Freshness, Route::Keys));
         assert_eq!(Route::of("/shares/s/x"), Route::Share(ShareAddress::parse("s/x")));
         assert_eq!(Route::of("/shares/s"), Route::Share(None));
         for unknown in [

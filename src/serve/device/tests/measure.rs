@@ -52,6 +52,13 @@ fn measure_offer() {
     measure(large, &["/none".to_owned(), "/healthz".to_owned(), "/v1/offers/p3?current=1.0".to_owned()]);
 }
 
+/// A statement over 10 products beside an offer of one of them.
+#[test]
+#[ignore = "prints figures, proves nothing"]
+fn measure_freshness() {
+    measure(large, &["/healthz".to_owned(), "/v1/offers/p3".to_owned(), "/v1/freshness".to_owned()]);
+}
+
 /// Of 1,000 shares the last one in the policy's text, for the last one of 500 groups; a file alone and one of a set.
 #[test]
 #[ignore = "prints figures, proves nothing"]

@@ -5,6 +5,7 @@ mod enrol;
 mod measure;
 mod share_sets;
 mod shares;
+mod signed;
 mod world;
 
 use serde_json::json;
@@ -42,7 +43,8 @@ async fn two_rings_get_two_offers() {
         "url": format!("/v1/blobs/{}", new.blake3), "deltas": [],
     });
     let expected = json!({
-        "product": "av", "version": "2.0", "release": release, "sequence": 2, "artifacts": [artifact], "reason": "",
+        "product": "av", "version": "2.0", "release": release, "sequence": 2, "artifacts": [artifact],
+        "manifest_url": format!("/v1/manifests/{release}"), "reason": "",
         "next_check_s": offer["next_check_s"],
     });
     // Nothing is known to happen, so within four hours, and up to a tenth earlier.
