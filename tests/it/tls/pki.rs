@@ -34,6 +34,7 @@ basicConstraints = critical,CA:FALSE
 keyUsage = critical,digitalSignature
 extendedKeyUsage = serverAuth
 subjectAltName = DNS:localhost,IP:127.0.0.1
+crlDistributionPoints = URI:http://127.0.0.1:1/ca.crl
 authorityKeyIdentifier = keyid
 [client]
 basicConstraints = critical,CA:FALSE
