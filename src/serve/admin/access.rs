@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{Extensions, HeaderMap, StatusCode};
 
 use super::AdminServices;
+use crate::catalog::Catalog;
 use crate::control::Secret;
 use crate::model::{Actor, DeviceId, GroupName, ProductName, Reach, Role, TokenScope};
 use crate::policy::{Requester, group_of};
@@ -75,17 +76,14 @@ impl Person {
     }
 }
 
-/// Whoever changes what one device may do at all: it concerns all products, and the group that the device is in.
-pub(super) fn on_device<'p>(
-    person: &'p Person,
-    services: &AdminServices,
-    device: &DeviceId,
-) -> Result<&'p Actor, Problem> {
+/// Whoever changes what one device may do at all: it concerns all products, and the group that the device is in, as far
+/// as its name and the inventory tell.
+pub(super) fn on_device<'p>(person: &'p Person, catalog: &Catalog, device: &DeviceId) -> Result<&'p Actor, Problem> {
     if !person.reach.has_all_products() || person.reach.is_everywhere() {
         return person.on_everything();
     }
     let who = Requester { device: Some(device), ..Requester::default() };
-    match group_of(&services.catalog.snapshot(), &who, services.catalog.now()) {
+    match group_of(&catalog.snapshot(), &who, catalog.now()) {
         Some(group) => person.on_group(group.name()),
         None => person.on_everything(),
     }
