@@ -45,7 +45,7 @@ pub(super) async fn deny(
     InPath(device): InPath<DeviceId>,
     Sent(because): Sent<Because>,
 ) -> Result<Json<Denial>, Problem> {
-    let actor = person.on_device(&services, &device)?;
+    let actor = person.on_device(&services.catalog, &device)?;
     let denial = deny_device(&services.catalog, actor, device, because.reason).await?;
     Ok(Json(Denial::clone(&denial)))
 }
@@ -61,7 +61,7 @@ pub(super) async fn allow(
     InPath(device): InPath<DeviceId>,
     Sent(because): Sent<Because>,
 ) -> Result<Json<AllowedAnswer>, Problem> {
-    let actor = person.on_device(&services, &device)?;
+    let actor = person.on_device(&services.catalog, &device)?;
     allow_device(&services.catalog, actor, &device, because.reason).await?;
     Ok(Json(AllowedAnswer { device, allowed: true }))
 }

@@ -100,7 +100,7 @@ pub(super) async fn create(
             return Err(Problem::with_detail(StatusCode::UNPROCESSABLE_ENTITY, detail));
         }
     };
-    let actor = person.on_device(&services, &device)?;
+    let actor = person.on_device(&services.catalog, &device)?;
     let made = create_enrolment(&services.catalog, actor, &services.token_key, device, valid_for);
     let (enrolment, code) = made.await?;
     let created = EnrolmentAnswer::new(&enrolment);

@@ -103,3 +103,26 @@ POST /v1/uploads
 PUT /v1/shares/{share}/targets";
     assert_eq!(routes.join("\n"), expected);
 }
+
+#[tokio::test]
+async fn a_device_is_within_reach_by_its_group_and_all_products() {
+    let policy = "[[ring]]\nname = \"r\"\n[[group]]\nname = \"tills\"\nmatch = { id = \"pos-*\" }\nring = \"r\"\n";
+    let (catalog, _) = crate::catalog::testing::World::new().open();
+    let of = |products: &[&str], groups: &[&str]| {
+        let globs = |texts: &[&str]| texts.iter().map(|text| crate::model::NameGlob(text.parse().unwrap())).collect();
+        let reach = crate::model::Reach { products: globs(products), groups: globs(groups) };
+        Person { actor: "bo".parse().unwrap(), role: Role::Operator, reach }
+    };
+    let may = |person: &Person, device: &str| {
+        let actor = access::on_device(person, &catalog, &device.parse().unwrap());
+        actor.map(|actor| actor.to_string()).map_err(|problem| problem.status().as_u16())
+    };
+    let (everything, tills, one_product) = (of(&[], &[]), of(&[], &["tills"]), of(&["av"], &["tills"]));
+    assert_eq!(may(&tills, "pos-1"), Err(403), "no policy, no group");
+    crate::control::apply_policy(&catalog, &everything.actor, policy.into(), None).await.unwrap();
+    assert_eq!(may(&tills, "pos-1"), Ok("bo".into()));
+    assert_eq!(may(&tills, "dc-1"), Err(403), "it is in no group");
+    assert_eq!(may(&of(&[], &["servers"]), "pos-1"), Err(403));
+    assert_eq!(may(&one_product, "pos-1"), Err(403), "a denial concerns all products");
+    assert_eq!(may(&everything, "dc-1"), Ok("bo".into()));
+}

@@ -104,6 +104,7 @@ impl<B: Backend> Inner<B> {
             Ok(enrolled) => Ok(created(&enrolled)?),
             Err(error) => {
                 if let (EnrolError::BadCode, Some(address)) = (&error, address) {
+                    tracing::warn!(%address, "a code that is not valid was sent to enrol a device");
                     self.wrong_codes.count(address, Instant::now());
                 }
                 Err(refused(error).into())

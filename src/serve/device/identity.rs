@@ -7,8 +7,8 @@
 //! 4. Else the request has no identity, and the policy's `unidentified` group takes it.
 //!
 //! A credential that is wrong, expired, revoked, a person's, or a denied device's is never taken for no credential: a
-//! device whose token was revoked must notice. So it is with a certificate that names nobody, and with a token and a
-//! certificate of two different devices. Offers and reports answer it 401; blobs and shares answer
+//! device whose token was revoked must notice. So it is with a certificate that names nobody, where no token does, and
+//! with a token and a certificate of two different devices. Offers and reports answer it 401; blobs and shares answer
 //! [`not_found`](crate::serve::not_found()) as they do to everything they refuse.
 //!
 //! A proxy may have a certificate itself. It then is a device like any other, whose header is ignored, unless its name

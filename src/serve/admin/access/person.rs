@@ -5,9 +5,9 @@ use std::fmt;
 
 use http::StatusCode;
 
+use crate::catalog::Catalog;
 use crate::model::{Actor, DeviceId, GroupName, HoldScope, ProductName, Reach, Role, RolloutKind};
 use crate::policy::{Requester, group_of};
-use crate::serve::admin::AdminServices;
 use crate::serve::problem::Problem;
 
 /// Whoever sends the request, proven. The name under which a change is journaled is given out only by the methods that
@@ -82,17 +82,14 @@ impl Person {
         self.on_group(group)
     }
 
-    /// Whoever changes what one device may do at all: it concerns all products, and the group that the device is in.
-    pub(in crate::serve::admin) fn on_device(
-        &self,
-        services: &AdminServices,
-        device: &DeviceId,
-    ) -> Result<&Actor, Problem> {
+    /// Whoever changes what one device may do at all: it concerns all products, and the group that the device is in, as far
+    /// as its name and the inventory tell.
+    pub(in crate::serve::admin) fn on_device(&self, catalog: &Catalog, device: &DeviceId) -> Result<&Actor, Problem> {
         if self.reach.is_everywhere() || !self.reach.has_all_products() {
             return self.on_everything();
         }
         let who = Requester { device: Some(device), ..Requester::default() };
-        match group_of(&services.catalog.snapshot(), &who, services.catalog.now()) {
+        match group_of(&catalog.snapshot(), &who, catalog.now()) {
             Some(group) => self.on_group(group.name()),
             None => self.on_everything(),
         }
