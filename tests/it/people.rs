@@ -37,7 +37,8 @@ fn a_role_reaches_what_its_token_names() {
     let seq = server.journal_seq();
     hold("defender-intel", "everyone").complains(5, &["the role does not reach group everyone"]);
     hold("clam", "canaries").complains(5, &["the role does not reach product clam"]);
-    bo(&["hold", "add", "defender-intel", "--reason", "for the test", "--yes"]).complains(5, &["all groups"]);
+    bo(&["hold", "add", "defender-intel", "--everyone", "--reason", "for the test", "--yes"])
+        .complains(5, &["all groups"]);
     bo(&["policy", "apply", server.root().join("policy.toml").to_str().unwrap(), "--yes"]).exits(5);
     bo(&["product", "list"]).ok();
     assert_eq!(server.journal_seq(), seq);

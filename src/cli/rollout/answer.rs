@@ -71,6 +71,8 @@ pub(super) struct Rollback {
     #[serde(default)]
     pub(super) groups: BTreeSet<String>,
     pub(super) devices: u64,
+    #[serde(default)]
+    pub(super) approvals_needed: u32,
 }
 
 #[derive(Debug, Deserialize)]

@@ -33,7 +33,7 @@ pub(in crate::cli) struct ExpediteArgs {
     server: ServerArgs,
 }
 
-/// Approve an emergency rollout; with the last approval that is needed it starts
+/// Approve an emergency, or a rollback that the policy wants approved; with the last approval it starts
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct ApproveArgs {
     /// The rollout: its number, or PRODUCT@VERSION

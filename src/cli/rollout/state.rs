@@ -23,7 +23,10 @@ pub(super) fn next(rollout: &Rollout, now: Timestamp) -> Vec<String> {
     };
     let ring = rollout.ring.as_deref().unwrap_or("?");
     match rollout.state.as_str() {
-        "awaiting_approval" => lines.extend(rollout.emergency.iter().flat_map(|asked| approval(rollout, asked))),
+        "awaiting_approval" => {
+            lines.extend(rollout.emergency.iter().flat_map(|asked| approval(rollout, asked)));
+            lines.extend(rollout.rollback.iter().map(|back| approval_of_rollback(rollout, back.approvals_needed)));
+        }
         "scheduled" if rollout.started_at.is_none() && rollout.kind == "release" => {
             let start = format!("ringfence rollout start {} {}", rollout.product, rollout.version);
             lines.push(format!("waits for a person: {start}"));
@@ -51,12 +54,22 @@ fn promote(ring: &str, id: u64) -> String {
     format!("waits for a person to let it into ring {ring}: ringfence rollout promote {id} --reason TEXT")
 }
 
-fn approval(rollout: &Rollout, asked: &Emergency) -> Vec<String> {
-    let have = rollout.approvals.len();
+fn approval_of_rollback(rollout: &Rollout, needed: u32) -> String {
+    let (approved, author, id) = (approved(rollout, needed), &rollout.planned.by, rollout.id);
+    format!("{approved}; anyone but {author} may: ringfence rollout approve {id}")
+}
+
+/// How many of those that are needed have approved it, and who.
+fn approved(rollout: &Rollout, needed: u32) -> String {
     let by: Vec<_> = rollout.approvals.iter().map(|stamp| stamp.by.to_string()).collect();
+    let have = by.len();
     let by = if by.is_empty() { String::new() } else { format!(" ({})", by.join(", ")) };
+    format!("approved by {have} of {needed}{by}")
+}
+
+fn approval(rollout: &Rollout, asked: &Emergency) -> Vec<String> {
     let approvers = asked.approvers.iter().cloned().collect::<Vec<_>>().join(", ");
-    let mut lines = vec![format!("approved by {have} of {}{by}; approvers are {approvers}", asked.approvals_needed)];
+    let mut lines = vec![format!("{}; approvers are {approvers}", approved(rollout, asked.approvals_needed))];
     if !asked.pinned_groups.is_empty() {
         let groups = asked.pinned_groups.iter().cloned().collect::<Vec<_>>().join(", ");
         lines.push(format!("beats the pins of {groups}"));

@@ -89,7 +89,12 @@ fn an_emergency_that_waits_for_people_and_a_way_back() {
     let mut back = view();
     back["kind"] = json!("rollback");
     back["rollback"] = json!({ "from": "6.0", "groups": [], "devices": 4812, "automatic": true });
-    assert!(drawn(back).contains("back     from 6.0, for everyone: 4,812 devices"));
+    assert!(drawn(back.clone()).contains("back     from 6.0, for everyone: 4,812 devices"));
+    back["state"] = json!("awaiting_approval");
+    back["rollback"]["approvals_needed"] = json!(2);
+    let author = back["planned"]["by"].as_str().unwrap().to_owned();
+    let said = state::next(&serde_json::from_value(back).unwrap(), now());
+    assert_eq!(said, [format!("approved by 0 of 2; anyone but {author} may: ringfence rollout approve 17")]);
 }
 
 #[test]

@@ -64,7 +64,8 @@ pub async fn expedite(catalog: &Arc<Catalog>, actor: &Actor, asked: NewExpedite)
     planned_in(&committed.await?)
 }
 
-/// Approves an emergency; with the last approval that is needed it starts, in the same commit. Returns after fsync.
+/// Approves an emergency, or a rollback that the policy wants approved; with the last approval that is needed it may
+/// start. Returns after fsync.
 pub async fn approve_rollout(
     catalog: &Arc<Catalog>,
     actor: &Actor,
@@ -72,17 +73,12 @@ pub async fn approve_rollout(
 ) -> Result<Arc<Rollout>, ControlError> {
     let committed = catalog.commit(actor, |snapshot, now| {
         let (product, rollout) = find_rollout(snapshot, id)?;
-        let RolloutKind::Expedite { approvers, approvals_needed, expires_at, .. } = &rollout.kind else {
-            return Err(RolloutRefusal::NoApproval(id).into());
-        };
-        if !approvers.contains(actor.as_str()) {
-            let approvers = approvers.iter().cloned().collect::<Vec<_>>().join(", ");
-            return Err(RolloutRefusal::NotApprover { actor: actor.clone(), approvers }.into());
-        }
+        let needed = rollout.approvals_needed() as usize;
+        may_approve(rollout, actor)?;
         if rollout.approvers().any(|step| step.by == *actor) {
             return Err(RolloutRefusal::ApprovedTwice(actor.clone()).into());
         }
-        if *expires_at <= now {
+        if matches!(rollout.kind, RolloutKind::Expedite { expires_at, .. } if expires_at <= now) {
             return Err(RolloutRefusal::Expired(id).into());
         }
         match standing(product, rollout, now).state {
@@ -93,10 +89,26 @@ pub async fn approve_rollout(
             state => return Err(over(rollout, state, "approved")),
         }
         let mut events = vec![changed(rollout, RolloutChange::Approved)];
-        if rollout.approvers().count() + 1 >= *approvals_needed as usize {
+        // The way back begins with the next steps, together with what ends by it.
+        let is_rollback = matches!(rollout.kind, RolloutKind::Rollback { .. });
+        if !is_rollback && rollout.approvers().count() + 1 >= needed {
             events.push(changed(rollout, RolloutChange::Started));
         }
         Ok(events)
     });
     rollout_in(&committed.await?, id)
+}
+
+/// Of an emergency the policy names who may; the way back anyone may approve but whoever began it.
+fn may_approve(rollout: &Rollout, actor: &Actor) -> Result<(), RolloutRefusal> {
+    match &rollout.kind {
+        RolloutKind::Expedite { approvers, .. } if !approvers.contains(actor.as_str()) => {
+            let approvers = approvers.iter().cloned().collect::<Vec<_>>().join(", ");
+            Err(RolloutRefusal::NotApprover { actor: actor.clone(), approvers })
+        }
+        RolloutKind::Expedite { .. } => Ok(()),
+        _ if rollout.approvals_needed() == 0 => Err(RolloutRefusal::NoApproval(rollout.id)),
+        _ if rollout.planned.by == *actor => Err(RolloutRefusal::OwnRollback(actor.clone())),
+        _ => Ok(()),
+    }
 }

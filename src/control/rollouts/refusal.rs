@@ -108,8 +108,11 @@ pub enum RolloutRefusal {
     /// One person, twice.
     #[error("{0} has approved it already: a second person must")]
     ApprovedTwice(Actor),
+    /// Whoever began a rollback approves it.
+    #[error("{0} began this rollback: someone else must approve it")]
+    OwnRollback(Actor),
     /// It needs no approval.
-    #[error("rollout {0} is no emergency: it needs no approval")]
+    #[error("rollout {0} is no emergency, and no rollback that the policy wants approved: it needs no approval")]
     NoApproval(RolloutId),
     /// Its time is up.
     #[error("the time of emergency {0} is up: ask for a new one with `ringfence rollout expedite`")]

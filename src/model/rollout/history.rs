@@ -172,6 +172,15 @@ impl Rollout {
         self.steps.iter().filter(|step| step.change == RolloutChange::Approved)
     }
 
+    /// How many people must approve it before anything of it begins. What the policy begins is approved with the policy.
+    pub fn approvals_needed(&self) -> u32 {
+        match self.kind {
+            RolloutKind::Expedite { approvals_needed, .. } => approvals_needed,
+            RolloutKind::Rollback { automatic: false, .. } => self.plan.rollback.approvals,
+            RolloutKind::Rollback { automatic: true, .. } | RolloutKind::Release => 0,
+        }
+    }
+
     /// The place of a ring in its plan. A rollback takes all rings at once, so each is the first.
     pub fn ring_index(&self, ring: &RingName) -> Option<usize> {
         match self.kind {

@@ -141,12 +141,19 @@ pub struct RollbackPlan {
     pub waves: Vec<Wave>,
     /// Above this many devices a person must confirm the number.
     pub blast_limit: u64,
+    /// How many people other than whoever began it must approve the way back.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub approvals: u32,
+}
+
+fn is_none(approvals: &u32) -> bool {
+    *approvals == 0
 }
 
 impl Default for RollbackPlan {
     fn default() -> Self {
         let wave = |share, bake| Wave { share: BasisPoints::new(share), over: Span::NONE, bake: Span::from_secs(bake) };
-        Self { automatic: false, waves: vec![wave(1_000, 600), wave(10_000, 600)], blast_limit: 1_000 }
+        Self { automatic: false, waves: vec![wave(1_000, 600), wave(10_000, 600)], blast_limit: 1_000, approvals: 0 }
     }
 }
 

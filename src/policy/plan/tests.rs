@@ -25,7 +25,7 @@ ring = "canary"
 start = "manual"
 watch = "72h"
 breaker = "3 halts in 7d"
-rollback = { automatic = true, blast_limit = 500 }
+rollback = { automatic = true, blast_limit = 500, approvals = 1 }
 emergency = { bake_times = 0.5, approvers = ["ada", "bo", "chen"], approvals = 3, lasts = "12h" }
 [plan.intelligence.canary]
 waves = ["20% bake 2h", "100% bake 4h"]
@@ -109,6 +109,7 @@ fn each_safeguard_is_told() {
             "blast_limit = 600",
             "a rollback of intelligence needs no confirmation up to 600 devices instead of 500",
         ),
+        (", approvals = 1", "", "a rollback of intelligence that a person begins needs 0 approvals instead of 1"),
         ("approvals = 3", "approvals = 2", "an emergency of intelligence needs 2 approvals instead of 3"),
         ("\"chen\"]", "\"chen\", \"dora\"]", "an emergency of intelligence can be approved by dora, too"),
         ("lasts = \"12h\"", "lasts = \"24h\"", "an emergency of intelligence lasts 24 hours instead of 12 hours"),

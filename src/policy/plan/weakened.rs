@@ -65,6 +65,10 @@ fn plans(class: Class, old: &ClassPlan, new: &ClassPlan, said: &mut Vec<String>)
         let (now, before) = (now.blast_limit, before.blast_limit);
         said.push(format!("a rollback of {class} needs no confirmation up to {now} devices instead of {before}"));
     }
+    if now.approvals < before.approvals {
+        let (now, before) = (now.approvals, before.approvals);
+        said.push(format!("a rollback of {class} that a person begins needs {now} approvals instead of {before}"));
+    }
     emergencies(class, old.emergency.as_ref(), new.emergency.as_ref(), said);
 }
 

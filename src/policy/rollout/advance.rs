@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::census::Census;
 use super::halt::halt;
-use super::state::has_started;
+use super::state::{has_started, is_approved};
 use super::{Exposure, RolloutState, standing};
 use crate::model::policy::{ClassPlan, Policy};
 use crate::model::{
@@ -64,7 +64,8 @@ impl Round<'_> {
         }
         let is_rollback = matches!(rollout.kind, RolloutKind::Rollback { .. });
         if !has_started(rollout, self.now) {
-            return if is_rollback { self.begin_rollback(rollout) } else { Vec::new() };
+            let is_due = is_rollback && is_approved(rollout, self.now);
+            return if is_due { self.begin_rollback(rollout) } else { Vec::new() };
         }
         let exposure = Exposure::new(self.product, rollout, 0);
         // A freeze stops what exposes; the way back is open all the same.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Exposure;
-use crate::model::{BasisPoints, End, ProductReleases, RingName, Rollout, RolloutChange, RolloutKind};
+use crate::model::{BasisPoints, End, ProductReleases, RingName, Rollout, RolloutChange};
 
 /// A rollout's state, as the design names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -89,12 +89,8 @@ pub fn standing(product: &ProductReleases, rollout: &Rollout, now: Timestamp) ->
     let wave = place.and_then(|(_, wave)| wave);
     let baked_at = exposure.zip(wave).and_then(|(exposure, wave)| exposure.baked_at(wave, now));
     let state = ended_state(rollout, now).unwrap_or_else(|| match (exposure, wave) {
-        _ if !has_started(rollout, now) => match &rollout.kind {
-            RolloutKind::Expedite { approvals_needed, .. } if approvals(rollout, now) < *approvals_needed as usize => {
-                RolloutState::AwaitingApproval
-            }
-            _ => RolloutState::Scheduled,
-        },
+        _ if !has_started(rollout, now) && !is_approved(rollout, now) => RolloutState::AwaitingApproval,
+        _ if !has_started(rollout, now) => RolloutState::Scheduled,
         (Some(exposure), Some(wave)) => moving_state(rollout, &exposure, wave, now),
         // The ring before has passed, and a person must let it into this one.
         (_, None) if place.is_some_and(|(index, _)| index > 0) => RolloutState::Evaluating,
@@ -153,6 +149,8 @@ pub(super) fn has_started(rollout: &Rollout, now: Timestamp) -> bool {
     rollout.started_at().is_some_and(|at| at <= now)
 }
 
-fn approvals(rollout: &Rollout, now: Timestamp) -> usize {
-    rollout.steps().iter().filter(|step| step.at <= now && step.change == RolloutChange::Approved).count()
+/// Whether as many people have approved it as must.
+pub(super) fn is_approved(rollout: &Rollout, now: Timestamp) -> bool {
+    let approvals = rollout.steps().iter().filter(|step| step.at <= now && step.change == RolloutChange::Approved);
+    approvals.count() >= rollout.approvals_needed() as usize
 }

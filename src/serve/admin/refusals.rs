@@ -51,7 +51,7 @@ impl From<ControlError> for Problem {
 fn rollout_refused(refusal: &RolloutRefusal) -> StatusCode {
     use RolloutRefusal as R;
     match refusal {
-        R::NotApprover { .. } => StatusCode::FORBIDDEN,
+        R::NotApprover { .. } | R::OwnRollback(_) => StatusCode::FORBIDDEN,
         R::Unconfirmed { .. } => StatusCode::PRECONDITION_FAILED,
         R::NoPlan { .. } | R::NoEmergency(_) | R::ShortCriteria(_) | R::BadSource | R::BadTarget { .. } => {
             StatusCode::UNPROCESSABLE_ENTITY

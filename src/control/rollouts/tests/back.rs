@@ -107,3 +107,29 @@ async fn what_clients_ignore_is_said() {
     assert!(both.len() == 2 && both[0].contains("freshclam") && both[1].contains("apt"), "{both:?}");
     assert_eq!(look("5.0", "1.0").await.len(), 1);
 }
+
+#[tokio::test]
+async fn where_the_policy_says_so_others_approve_the_way_back_and_the_halt_does_not_wait() {
+    let stage = Stage::new().await;
+    let (catalog, bo) = (&stage.catalog, actor("bo"));
+    let strict = POLICY.replace("blast_limit = 1 }", "blast_limit = 1, approvals = 2 }");
+    apply_policy(catalog, &actor("ada"), strict, None).await.unwrap();
+    let id = stage.running("2.0").await;
+    let back = rollback(catalog, &bo, asked()).await.unwrap().rollout.unwrap().id;
+    stage.tick().await;
+    assert_eq!(stage.state(id), RolloutState::Halted, "nobody gets it any more");
+    assert_eq!(stage.state(back), RolloutState::AwaitingApproval);
+    let text = refused!(stage, approve_rollout(catalog, &bo, back));
+    assert_eq!(text, "bo began this rollback: someone else must approve it");
+    assert!(refused!(stage, promote_rollout(catalog, &bo, back, parse("r"))).contains("rollout approve"));
+    approve_rollout(catalog, &actor("cy"), back).await.unwrap();
+    stage.tick().await;
+    assert_eq!(stage.state(back), RolloutState::AwaitingApproval);
+    let text = refused!(stage, approve_rollout(catalog, &actor("cy"), back));
+    assert_eq!(text, "cy has approved it already: a second person must");
+    let approved = approve_rollout(catalog, &actor("dee"), back).await.unwrap();
+    assert_eq!(approved.approvers().map(|step| step.by.to_string()).collect::<Vec<_>>(), ["cy", "dee"]);
+    stage.tick().await;
+    assert_eq!((stage.state(back), stage.state(id)), (RolloutState::Baking, RolloutState::RolledBack));
+    assert!(refused!(stage, approve_rollout(catalog, &actor("eve"), back)).contains("needs no further approval"));
+}

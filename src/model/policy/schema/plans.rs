@@ -100,6 +100,10 @@ struct RollbackText {
     waves: Option<Vec<WaveText>>,
     /// Above this many devices a person must confirm the number; 1000 where absent.
     blast_limit: Option<u32>,
+    /// How many people other than whoever began it must approve the way back; the halt comes first and does not wait. 0
+    /// where absent.
+    #[schemars(range(max = 10))]
+    approvals: Option<u32>,
 }
 
 /// How an emergency goes faster.

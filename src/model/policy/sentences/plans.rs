@@ -150,7 +150,12 @@ fn rollback(class: Class, plan: &RollbackPlan) -> String {
         (true, 0) => "once a person confirms the number of devices".into(),
         (false, _) => format!("when a person begins it, who confirms the number above {limit} devices"),
     };
-    format!("A halted release of {class} goes back {who}: {}, in all rings together.", waves(&plan.waves))
+    let others = match plan.approvals {
+        0 => String::new(),
+        1 => " What a person begins is halted at once, and goes back once someone else approves.".into(),
+        count => format!(" What a person begins is halted at once, and goes back once {count} others approve."),
+    };
+    format!("A halted release of {class} goes back {who}: {}, in all rings together.{others}", waves(&plan.waves))
 }
 
 fn emergency(class: Class, emergency: &EmergencyPlan) -> String {

@@ -176,7 +176,7 @@ impl World {
         for product in ["intel", "other"] {
             self.root("POST", "/v1/products", &json!({"name": product, "class": "intelligence"})).await;
         }
-        let applied = self.send(Method::POST, "/v1/policy/apply", &[], self.text.clone().into(), |_| {}).await;
+        let applied = self.send(Method::POST, "/v1/policy/apply", &[], self.text.clone(), |_| {}).await;
         assert_eq!(applied.status, 200, "{applied:?}");
         for product in ["intel", "other"] {
             for version in ["1.0", "2.0", "3.0", "9.0"] {
@@ -193,7 +193,7 @@ impl World {
 
     /// As the unix socket's root, which must succeed.
     pub(super) async fn root(&self, method: &str, path: &str, body: &Value) -> Value {
-        let answer = self.send(method.parse().unwrap(), path, &[], body.to_string().into(), |_| {}).await;
+        let answer = self.send(method.parse().unwrap(), path, &[], body.to_string(), |_| {}).await;
         assert!(answer.status < 300, "{method} {path}: {answer:?}");
         answer.body
     }

@@ -135,11 +135,11 @@ pub(in crate::serve::admin) async fn expedite(
     Ok((StatusCode::CREATED, Json(view_of(&services, rollout.id)?)))
 }
 
-/// Approves an emergency; with the last approval that is needed it starts.
+/// Approves an emergency, or a rollback that the policy wants approved; with the last approval that is needed it starts.
 #[utoipa::path(post, path = "/v1/rollouts/{id}/approve", params(("id" = u64, Path)), request_body = ApprovalRequest,
     responses(
         (status = 200, body = RolloutView),
-        (status = 403, description = "not among its approvers"),
+        (status = 403, description = "not among its approvers, or its author"),
         (status = 404, description = "no such rollout"),
         (status = 409, description = "approved by the same person before, or its time is up"),
     ))]

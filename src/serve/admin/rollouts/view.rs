@@ -93,6 +93,8 @@ struct RollbackView {
     groups: BTreeSet<GroupName>,
     devices: u64,
     automatic: bool,
+    /// How many people other than whoever began it must approve the way back.
+    approvals_needed: u32,
 }
 
 /// One ring of its plan. The counts are of devices, each counted once.
@@ -221,7 +223,8 @@ fn kind_views(product: &ProductReleases, rollout: &Rollout) -> KindViews {
         }
         RolloutKind::Rollback { from, groups, devices, automatic } => {
             let (from, groups) = (version_of(product, *from), groups.clone());
-            (None, Some(RollbackView { from, groups, devices: *devices, automatic: *automatic }), None)
+            let (devices, automatic, approvals_needed) = (*devices, *automatic, rollout.approvals_needed());
+            (None, Some(RollbackView { from, groups, devices, automatic, approvals_needed }), None)
         }
     }
 }

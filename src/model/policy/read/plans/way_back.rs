@@ -7,8 +7,9 @@ use crate::model::policy::node::{Node, field};
 use crate::model::{RollbackPlan, Span};
 
 /// The keys of `rollback`.
-pub(in crate::model::policy) const KEYS: [&str; 3] = ["automatic", "waves", "blast_limit"];
+pub(in crate::model::policy) const KEYS: [&str; 4] = ["automatic", "waves", "blast_limit", "approvals"];
 
+const MAX_APPROVALS: u32 = 10;
 const MAX_HALTS: u32 = 100;
 const MAX_BLAST_LIMIT: u32 = 1_000_000_000;
 
@@ -25,6 +26,10 @@ pub(super) fn read_rollback(node: &Node, what: &str, findings: &mut Findings) ->
     if let Some(node) = field(entries, "blast_limit") {
         let limit = node.whole(&format!("{what}, blast_limit"), 0..=MAX_BLAST_LIMIT, findings);
         rollback.blast_limit = limit.map_or(rollback.blast_limit, u64::from);
+    }
+    if let Some(node) = field(entries, "approvals") {
+        let approvals = node.whole(&format!("{what}, approvals"), 0..=MAX_APPROVALS, findings);
+        rollback.approvals = approvals.unwrap_or_default();
     }
     rollback
 }

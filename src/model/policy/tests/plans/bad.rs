@@ -113,7 +113,7 @@ canary = { waves = ["100% over 1h bake 2h"] }"#,
     (r#"rollback = true"#, r#"line 19: plan.intelligence.rollback is a table, not true or false"#),
     (
         r#"rollback = { auto = true }"#,
-        r#"line 19: plan.intelligence.rollback has no key "auto"; its keys are automatic, waves, blast_limit"#,
+        r#"line 19: plan.intelligence.rollback has no key "auto"; its keys are automatic, waves, blast_limit, approvals"#,
     ),
     (
         r#"rollback = { automatic = "yes" }"#,
@@ -130,6 +130,10 @@ canary = { waves = ["100% over 1h bake 2h"] }"#,
     (
         r#"rollback = { blast_limit = -1 }"#,
         r#"line 19: plan.intelligence.rollback, blast_limit is a whole number from 0 to 1000000000"#,
+    ),
+    (
+        r#"rollback = { approvals = 11 }"#,
+        r#"line 19: plan.intelligence.rollback, approvals is a whole number from 0 to 10"#,
     ),
     (
         r#"rollback = { blast_limit = 1e10 }"#,
