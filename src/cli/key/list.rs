@@ -4,13 +4,13 @@ use crate::cli::{CliError, answer, time};
 
 /// List every key that was ever trusted to sign releases
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     #[command(flatten)]
     server: ServerArgs,
 }
 
 impl Args {
-    pub(super) fn run(self) -> Result<(), CliError> {
+    pub(in crate::cli) fn run(self) -> Result<(), CliError> {
         let session = self.server.session()?;
         session.show(session.get("/v1/keys/trusted")?, |answer::Keys { keys }| {
             let rows = keys.into_iter().map(|key| {

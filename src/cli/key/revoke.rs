@@ -9,7 +9,7 @@ use crate::model::{KeyId, Reason, TrustedKey};
 ///
 /// What was published stays; withdraw it with `ringfence release withdraw` if it is not to be believed.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The key's id, as `ringfence key list` shows it
     key: KeyId,
     /// Why, for the journal
@@ -20,7 +20,7 @@ pub(super) struct Args {
 }
 
 impl Args {
-    pub(super) fn run(self) -> Result<(), CliError> {
+    pub(in crate::cli) fn run(self) -> Result<(), CliError> {
         let session = self.server.session()?;
         let answer =
             session.post(&format!("/v1/keys/trusted/{}/revoke", self.key), &json!({ "reason": self.reason }))?;

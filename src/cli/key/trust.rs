@@ -15,7 +15,7 @@ const FILE_MAX_BYTES: u64 = 4096;
 ///
 /// To replace a key, trust the new one first, and revoke the old one when nothing is signed with it any more.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The public key file (minisign.pub), or the key itself: 56 characters that begin with RW
     #[arg(value_name = "FILE|KEY")]
     key: String,
@@ -30,7 +30,7 @@ pub(super) struct Args {
 }
 
 impl Args {
-    pub(super) fn run(self) -> Result<(), CliError> {
+    pub(in crate::cli) fn run(self) -> Result<(), CliError> {
         let key = read(&self.key)?;
         let session = self.server.session()?;
         let body = json!({ "key": key, "name": self.name, "products": self.products });

@@ -21,7 +21,7 @@ Example:
   ringfence release manifest acme-driver 2.1 --artifact acme.cab > acme-2.1.manifest
   minisign -S -s publisher.key -m acme-2.1.manifest
   ringfence publish acme-driver 2.1 --artifact acme.cab --signature acme-2.1.manifest.minisig")]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The product
     product: ProductName,
     /// The version
@@ -41,7 +41,7 @@ pub(super) struct Args {
 }
 
 impl Args {
-    pub(super) fn run(self) -> Result<(), CliError> {
+    pub(in crate::cli) fn run(self) -> Result<(), CliError> {
         let Self { product, version, artifacts, platform, barrier, json: is_json } = self;
         let platform = platform.unwrap_or_else(Platform::any);
         let artifacts = artifacts.into_iter().map(|ArtifactArg { target, platform: own, file }| {

@@ -21,6 +21,8 @@ mod pe;
 mod scan;
 mod source;
 mod tar;
+#[cfg(test)]
+pub(crate) mod tests;
 mod unpack;
 mod zip;
 
