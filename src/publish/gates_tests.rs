@@ -79,7 +79,7 @@ async fn what_cannot_be_looked_through_stops_intelligence_alone() {
 
 #[tokio::test]
 async fn a_refusal_is_journaled_once_until_its_reasons_change() {
-    let desk = Desk::new().await;
+    let desk = Desk::with_limits(UploadLimits { open_max: 32, ..LIMITS }).await;
     publish(&desk, "intel", "2.0", b"two".to_vec()).await.unwrap();
     let seq = desk.catalog.snapshot().seq();
     for _ in 0..3 {

@@ -30,6 +30,25 @@ fn gzip_of_zeros_is_a_bomb() {
     assert_eq!(scan(&nothing_to_fear).unread, [], "small ones are read whatever their ratio");
 }
 
+#[test]
+fn large_executables_are_told_by_their_headers_and_searched_for_archives() {
+    let limits = ScanLimits { member_bytes_max: 4_000, ..ScanLimits::default() };
+    let filler = vec![7; 300_000];
+    let counts = |image: Vec<u8>| {
+        let scanned = scan_with("f", &gzip(&tar(&[("large.exe", &image), ("text", b"text")])), &limits);
+        (scanned.unread_count, scanned.kernel_count)
+    };
+    let user = pe(GUI, 0, &["kernel32.dll"]);
+    assert_eq!(counts([user.clone(), filler.clone()].concat()), (0, 0));
+    assert_eq!(counts([driver(), filler.clone()].concat()), (0, 1));
+    for archive in [cab(&[("a", b"b")]), zip(&[("a", b"b")])] {
+        assert_eq!(counts([user.clone(), filler.clone(), archive].concat()), (1, 0));
+    }
+    let mut far = [user, filler].concat();
+    far[0x98 + 240 + 20..0x98 + 240 + 24].copy_from_slice(&200_000_u32.to_le_bytes());
+    assert_eq!(counts(far), (1, 0), "its imports are not among what is held");
+}
+
 /// As 42.zip: each layer holds the next one many times.
 #[test]
 fn a_bomb_of_many_layers_ends_at_a_limit() {
@@ -71,14 +90,15 @@ fn members_are_counted_over_all_archives() {
 
 #[test]
 fn only_so_much_is_held_in_memory() {
-    let large = [pe(GUI, 0, &[]), vec![7; 5_000]].concat();
+    let filler = vec![7; 5_000];
+    let large = stored_zip(&[("large", &filler)]);
     let limits = ScanLimits { member_bytes_max: 4_000, ..ScanLimits::default() };
-    let scanned = scan_with("f", &gzip(&tar(&[("large.exe", &large), ("flt", &driver())])), &limits);
+    let scanned = scan_with("f", &gzip(&tar(&[("large.zip", &large), ("flt", &driver())])), &limits);
     assert_eq!((scanned.unread_count, scanned.kernel_count), (1, 1), "what follows is looked at");
     assert!(scanned.unread[0].why.ends_with("publish it as an artifact of its own"), "{scanned:?}");
     assert!(!scanned.unread[0].is_opaque);
     // Where all bytes are at hand nothing has to be held: as an artifact, in a tar, stored in a zip.
-    for at_hand in [large.clone(), tar(&[("large.exe", &large)]), stored_zip(&[("large.exe", &large)])] {
+    for at_hand in [large.clone(), tar(&[("large.zip", &large)]), stored_zip(&[("large.zip", &large)])] {
         assert_eq!(scan_with("f", &at_hand, &limits).unread, []);
     }
     // Streams are never held, and what is of no known kind is passed over.
