@@ -105,7 +105,17 @@ pub(super) async fn run(
     };
     let mut drain = Box::pin(drain);
     let ended = {
-        let wait = async { tokio::join!(feed, child.wait()).1 };
+        // Whoever inherited its input and reads none of it must not be waited for.
+        let fed = async {
+            feed.await;
+            std::future::pending().await
+        };
+        let wait = async {
+            tokio::select! {
+                status = child.wait() => status,
+                status = fed => status,
+            }
+        };
         let waited = async {
             let mut wait = Box::pin(wait);
             tokio::select! {

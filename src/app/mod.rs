@@ -21,6 +21,8 @@ mod error;
 mod figures;
 mod gate_command;
 mod gate_process;
+#[cfg(test)]
+mod gate_process_tests;
 mod keeper;
 mod offline;
 mod origin_key;

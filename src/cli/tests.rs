@@ -187,6 +187,7 @@ fn exit_codes_of_refusals() {
             kind: "about:blank".to_owned(),
             title: "no".to_owned(),
             detail: None,
+            findings: Vec::new(),
         }))
     };
     let codes = [(400, 1), (401, 5), (403, 5), (404, 6), (409, 7), (412, 7), (413, 1), (500, 1), (507, 1)];

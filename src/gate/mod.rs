@@ -15,6 +15,9 @@ mod version;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use kernel::tests::build as testing;
+
 pub use artifacts::{Declared, Observed, check_artifacts, media_type_of};
 pub use authenticode::{Signed, authenticode_digest_of};
 pub use cabinet::{

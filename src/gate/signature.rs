@@ -220,3 +220,6 @@ impl Signatures<'_> {
         Ok(trusted)
     }
 }
+
+#[cfg(test)]
+mod tests;

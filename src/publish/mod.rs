@@ -13,6 +13,8 @@ mod upload;
 mod uploads;
 
 #[cfg(test)]
+mod gates_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

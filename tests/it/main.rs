@@ -9,6 +9,7 @@ mod abuse;
 mod bad_input;
 mod enrol;
 mod faults;
+mod gates;
 mod lifecycle;
 mod packaging;
 mod people;

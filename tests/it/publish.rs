@@ -31,7 +31,8 @@ fn the_same_bytes_again_succeed_and_other_bytes_are_refused() {
     server
         .cli(&["publish", "feed", "0.9", "--artifact", &format!("feed.bin={other}")])
         .complains(1, &["0.9", "--allow-older"]);
-    assert_eq!(server.journal_seq(), seq, "what was refused left no trace");
+    assert_eq!(server.journal_seq(), seq + 1, "only the gates' refusal is remembered");
+    assert_eq!(server.json(&["release", "show", "feed", "0.9"])["state"], "refused");
     server.cli(&["publish", "feed", "0.9", "--artifact", &format!("feed.bin={other}"), "--allow-older"]).ok();
     // The highest sequence is offered, whatever its version: going back is meant. Nobody goes below what is installed.
     assert_eq!(server.offered_version("device-1", "feed").as_deref(), Some("0.9"));

@@ -20,7 +20,7 @@ pub(in crate::cli) struct Args {
 }
 
 impl Args {
-    pub(super) fn run(self) -> Result<(), CliError> {
+    pub(in crate::cli) fn run(self) -> Result<(), CliError> {
         let session = self.server.session()?;
         let answer =
             session.post(&format!("/v1/keys/trusted/{}/revoke", self.key), &json!({ "reason": self.reason }))?;

@@ -30,7 +30,7 @@ pub(in crate::cli) struct Args {
 }
 
 impl Args {
-    pub(super) fn run(self) -> Result<(), CliError> {
+    pub(in crate::cli) fn run(self) -> Result<(), CliError> {
         let key = read(&self.key)?;
         let session = self.server.session()?;
         let body = json!({ "key": key, "name": self.name, "products": self.products });

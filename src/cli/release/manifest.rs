@@ -41,7 +41,7 @@ pub(in crate::cli) struct Args {
 }
 
 impl Args {
-    pub(super) fn run(self) -> Result<(), CliError> {
+    pub(in crate::cli) fn run(self) -> Result<(), CliError> {
         let Self { product, version, artifacts, platform, barrier, json: is_json } = self;
         let platform = platform.unwrap_or_else(Platform::any);
         let artifacts = artifacts.into_iter().map(|ArtifactArg { target, platform: own, file }| {

@@ -8,7 +8,8 @@
 //! Everything is bounded: depth, members, unpacked bytes, their ratio to the artifact, and the bytes held at once. No
 //! size that an archive declares is trusted. A member is held in memory only if it is of a kind that has to be read
 //! back and forth (executables, zip, cabinets); one that is larger than the bound cannot be looked through inside an
-//! archive, but can as an artifact of its own, which is mapped. tar, gzip and `ar` stream at any size.
+//! archive, but can as an artifact of its own, which is mapped. Of larger executables the headers and imports are read,
+//! and the rest is searched for archives as it streams by. tar, gzip and `ar` stream at any size.
 //!
 //! What this module deliberately does not do: it does not search the data of executables for other executables, unpack
 //! encrypted content or emulate installers, and it does not decide what a product may hold.
@@ -21,6 +22,8 @@ mod pe;
 mod scan;
 mod source;
 mod tar;
+#[cfg(test)]
+pub(crate) mod tests;
 mod unpack;
 mod zip;
 

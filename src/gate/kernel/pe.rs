@@ -34,6 +34,8 @@ pub(super) struct Image {
     pub(super) kernel: Option<KernelKind>,
     /// Where its sections end: what follows was appended.
     pub(super) overlay_at: usize,
+    /// Whether its imports, if it has any, lie within the bytes that were given.
+    pub(super) has_all_imports: bool,
 }
 
 struct Reader<'p> {
@@ -81,7 +83,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<Image> {
             || imports.is_some_and(|address| reader.imports_kernel(address));
         is_driver.then_some(KernelKind::PeDriver)
     };
-    Some(Image { kernel, overlay_at: reader.sections_end() })
+    let has_all_imports = imports.is_none_or(|address| reader.place_of(address).saturating_add(20) <= bytes.len());
+    Some(Image { kernel, overlay_at: reader.sections_end(), has_all_imports })
 }
 
 impl Reader<'_> {

@@ -93,7 +93,10 @@ impl<'s> Scan<'s> {
             Source::Stream(stream) => {
                 let mut member = Read::take(&mut **stream, size);
                 self.member(name, &inside, depth, Source::Stream(&mut member))?;
-                io::copy(&mut member, &mut io::sink())?;
+                if let Err(error) = io::copy(&mut member, &mut io::sink()) {
+                    let tripped = self.meter.tripped();
+                    return Err(tripped.map_or_else(|| error.into(), |why| self.stop(&inside, why).into()));
+                }
                 if member.limit() == 0 { Ok(()) } else { Err(ends()) }
             }
         }
@@ -147,7 +150,7 @@ impl<'s> Scan<'s> {
                 return Ok(());
             }
             Format::Pe | Format::Elf | Format::Zip | Format::Cabinet => {
-                self.whole(inside, source, |scan, bytes| scan.at_hand(inside, depth, format, bytes))
+                self.whole(inside, format, source, |scan, bytes| scan.at_hand(inside, depth, format, bytes))
             }
             Format::Gzip | Format::Tar | Format::Ar | Format::Cvd if depth >= self.limits.depth_max => {
                 Err(Cannot::Damaged(self.too_deep()))
@@ -198,6 +201,7 @@ impl<'s> Scan<'s> {
     fn whole(
         &mut self,
         inside: &str,
+        format: Format,
         source: Source<'_>,
         look: impl FnOnce(&mut Self, &[u8]) -> Result<(), Cannot>,
     ) -> Result<(), Cannot> {
@@ -208,8 +212,11 @@ impl<'s> Scan<'s> {
         let member_max = self.limits.member_bytes_max;
         let max = member_max.min((2 * member_max).saturating_sub(self.held_bytes));
         let mut bytes = Vec::new();
-        stream.take(max + 1).read_to_end(&mut bytes)?;
+        Read::take(&mut *stream, max + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > max {
+            if format == Format::Pe && self.is_plain_image(inside, &bytes, stream)? {
+                return Ok(());
+            }
             let why = format!(
                 "inside an archive it has to be held in memory, and it is larger than {max} bytes (gate.member_max_bytes); \
                  publish it as an artifact of its own"
@@ -223,6 +230,17 @@ impl<'s> Scan<'s> {
         let looked = look(self, &bytes);
         self.held_bytes -= held;
         looked
+    }
+
+    /// Looks at an executable that is too large to be held, by its first bytes; whether that is enough: its imports lie
+    /// within them, and nothing in it looks like an archive.
+    fn is_plain_image(&mut self, inside: &str, first: &[u8], rest: &mut dyn Read) -> Result<bool, Cannot> {
+        let image = pe::read(first);
+        if let Some(kind) = image.and_then(|image| image.kernel) {
+            self.hit(inside, kind);
+        }
+        let has_all_imports = image.is_none_or(|image| image.has_all_imports);
+        Ok(!unpack::has_archive(&mut first.chain(rest))? && has_all_imports)
     }
 
     /// Notes why a body could not be walked to its end; the walk goes on behind it unless a limit is reached.

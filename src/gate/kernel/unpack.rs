@@ -75,6 +75,39 @@ fn walk_cabinet(scan: &mut Scan<'_>, place: &str, depth: u32, cabinet: &Cabinet<
     Ok(())
 }
 
+/// The fixed fields of a cabinet's header end here.
+const CABINET_HEAD_BYTES: usize = 26;
+
+/// Whether a cabinet or a zip may be in these bytes, which come only once.
+pub(super) fn has_archive(stream: &mut dyn Read) -> io::Result<bool> {
+    // The record at a zip's end is shorter than what is compared.
+    let mut stream = stream.chain(io::repeat(0).take(CABINET_HEAD_BYTES as u64));
+    let (mut buffer, mut kept) = (vec![0; 256 << 10], 0);
+    loop {
+        let count = stream.read(&mut buffer[kept..])?;
+        if count == 0 {
+            return Ok(false);
+        }
+        let filled = kept + count;
+        if buffer[..filled].windows(CABINET_HEAD_BYTES).any(looks_like_archive) {
+            return Ok(true);
+        }
+        kept = filled.min(CABINET_HEAD_BYTES - 1);
+        buffer.copy_within(filled - kept..filled, 0);
+    }
+}
+
+/// By the fields that are the same in every cabinet, and in the record at the end of every zip that has members.
+fn looks_like_archive(bytes: &[u8]) -> bool {
+    if bytes.starts_with(CABINET_SIGNATURE) {
+        return [4, 12, 20].iter().all(|at| bytes[*at..at + 4] == [0; 4]) && bytes[24..26] == [3, 1];
+    }
+    bytes.starts_with(zip::END_SIGNATURE)
+        && bytes[4..8] == [0; 4]
+        && bytes[8..10] == bytes[10..12]
+        && bytes[8..10] != [0; 2]
+}
+
 /// Looks at the cabinets and zips inside an executable, and at what was appended to it.
 pub(super) fn payloads(
     scan: &mut Scan<'_>,

@@ -17,6 +17,6 @@ pub(crate) use kept::Kept;
 pub(crate) use publishing::Admin;
 pub(crate) use relay::Relay;
 pub(crate) use run::Run;
-pub(crate) use server::{Setup, TestServer};
+pub(crate) use server::{POLICY, Setup, TestServer};
 pub(crate) use shares::ShareServer;
 pub(crate) use tools::{have, is_full_tier, seed, skip};

@@ -43,8 +43,8 @@ async fn two_rings_get_two_offers() {
         "url": format!("/v1/blobs/{}", new.blake3), "deltas": [],
     });
     let expected = json!({
-        "product": "av", "version": "2.0", "release": release, "sequence": 2, "artifacts": [artifact],
-        "manifest_url": format!("/v1/manifests/{release}"), "reason": "",
+        "product": "av", "version": "2.0", "release": release, "sequence": 2, "kernel_mode": false,
+        "artifacts": [artifact], "manifest_url": format!("/v1/manifests/{release}"), "reason": "",
         "next_check_s": offer["next_check_s"],
     });
     // Nothing is known to happen, so within four hours, and up to a tenth earlier.
