@@ -69,6 +69,23 @@ fn values_that_cannot_be() {
             "ringfence.toml:2: limits.header_timeout is zero: nothing could be served with it; give a limit above zero",
         ),
         (
+            "[limits]\nrequests_per_second_per_device = 0\n",
+            "ringfence.toml:2: limits.requests_per_second_per_device is zero: nothing could be served with it; give a limit above zero",
+        ),
+        ("[limits]\nrefusal_time = \"2s\"\n", "ringfence.toml:2: limits.refusal_time is 2s: it must be at most 1s"),
+        (
+            "[limits]\nheader_max_bytes = \"4 KiB\"\n",
+            "ringfence.toml:2: limits.header_max_bytes is 4 KiB: it must be at least 8 KiB",
+        ),
+        (
+            "[limits]\nheader_max_bytes = \"2 MiB\"\n",
+            "ringfence.toml:2: limits.header_max_bytes is 2 MiB: it must be at most 1 MiB",
+        ),
+        (
+            "[limits]\nh2_streams_max = 10001\n",
+            "ringfence.toml:2: limits.h2_streams_max is 10001: it must be at most 10000",
+        ),
+        (
             "[journal]\nsegment_max_bytes = 10\n",
             "ringfence.toml:2: journal.segment_max_bytes is 10 B: it must be at least 1 MiB",
         ),

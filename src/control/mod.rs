@@ -29,6 +29,8 @@ mod reports_tests;
 #[cfg(test)]
 mod rollouts_tick_tests;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use denials::{allow_device, deny_device};

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::server::POLICY;
-use crate::support::{Answer, Setup, TestServer, random_bytes, request, sha256_hex};
+use crate::support::{Answer, Kept, Setup, TestServer, random_bytes, request, sha256_hex};
 
 struct Withheld {
     server: TestServer,
@@ -114,6 +114,55 @@ fn products_that_may_not_be_seen_are_not_there() {
     for product in ["driver", "held"] {
         let answer = ask(&server, "GET", &format!("/v1/offers/{product}"), &[]).expect(204);
         assert!(answer.header("retry-after").is_some(), "{}", answer.head);
+    }
+}
+
+/// A credential that is not good sees nothing, with the very answer of what is not there, and its connection is kept.
+#[test]
+fn bad_credentials_see_what_is_not_there() {
+    let share = "[[share]]\nname = \"open\"\ngroup = \"everyone\"\nlayout = \"plain\"\nproducts = [\"feed\"]\n\
+                 open_to = \"anyone\"\nlisting = true\n";
+    let server = Setup::new().policy(&format!("{POLICY}\n{share}")).start();
+    server.cli(&["product", "add", "feed", "--class", "intelligence"]).ok();
+    let artifact = json!({ "target": "file.bin", "upload": server.as_admin().upload(&random_bytes(9, 5000)) });
+    server.as_admin().release("feed", "1.0", &[artifact]).expect(201);
+    let blob = format!("/v1/blobs/sha256:{}", sha256_hex(&random_bytes(9, 5000)));
+    let token = |words: &[&str]| server.json(&[&["token", "create"], words].concat());
+    let (good, revoked) = (token(&["--device", "device-1"]), token(&["--device", "device-1"]));
+    server.cli(&["token", "revoke", &revoked["id"].to_string()]).ok();
+    let person = token(&["--actor", "alice@corp", "--role", "auditor"]);
+    let expired = token(&["--device", "device-1", "--expires-in", "1s"]);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let bearer = |token: &serde_json::Value| format!("Authorization: Bearer {}\r\n", token["token"].as_str().unwrap());
+    let mut kept = Kept::to(server.device);
+    for path in [&*blob, "/shares/open/"] {
+        assert_eq!(kept.get(path, &bearer(&good)).0.status, 200, "{path}");
+    }
+    let device = "Ringfence-Device: device-1\r\n";
+    let credentials = [
+        bearer(&revoked),
+        bearer(&person),
+        bearer(&expired),
+        "Authorization: Bearer nonsense\r\n".to_owned(),
+        "Authorization: Basic eDp5\r\n".to_owned(),
+        "Authorization: \r\n".to_owned(),
+        [bearer(&good), bearer(&good)].concat(),
+        format!("{device}{device}"),
+        "Ringfence-Device: not a device\r\n".to_owned(),
+        format!("{}{device}", bearer(&revoked)),
+    ];
+    let extras = ["", "Range: bytes=0-9\r\n", "If-None-Match: *\r\n", "If-Match: \"x\"\r\n", "If-Range: \"x\"\r\n"];
+    for method in ["GET", "HEAD"] {
+        let (reference, _) = kept.ask(method, "/v1/blobs/malformed", device);
+        assert_eq!(reference.status, 404);
+        assert!(reference.header("connection").is_none(), "{}", reference.head);
+        for (credential, extra) in credentials.iter().flat_map(|credential| extras.map(|extra| (credential, extra))) {
+            for path in [&*blob, "/shares/open/", "/shares/open/x64/file.bin", "/v1/blobs/malformed", "/shares/none/x"]
+            {
+                let (answer, _) = kept.ask(method, path, &format!("{credential}{extra}"));
+                assert_eq!(answer.without_date(), reference.without_date(), "{method} {path} {credential}{extra}");
+            }
+        }
     }
 }
 

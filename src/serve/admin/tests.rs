@@ -111,15 +111,16 @@ async fn a_device_is_within_reach_by_its_group_and_all_products() {
     let of = |products: &[&str], groups: &[&str]| {
         let globs = |texts: &[&str]| texts.iter().map(|text| crate::model::NameGlob(text.parse().unwrap())).collect();
         let reach = crate::model::Reach { products: globs(products), groups: globs(groups) };
-        Person { actor: "bo".parse().unwrap(), role: Role::Operator, reach }
+        Person::new("bo".parse().unwrap(), Role::Operator, reach)
     };
     let may = |person: &Person, device: &str| {
-        let actor = access::on_device(person, &catalog, &device.parse().unwrap());
+        let device = device.parse().unwrap();
+        let actor = person.on_device(&catalog, &device);
         actor.map(|actor| actor.to_string()).map_err(|problem| problem.status().as_u16())
     };
     let (everything, tills, one_product) = (of(&[], &[]), of(&[], &["tills"]), of(&["av"], &["tills"]));
     assert_eq!(may(&tills, "pos-1"), Err(403), "no policy, no group");
-    crate::control::apply_policy(&catalog, &everything.actor, policy.into(), None).await.unwrap();
+    crate::control::apply_policy(&catalog, everything.on_everything().unwrap(), policy.into(), None).await.unwrap();
     assert_eq!(may(&tills, "pos-1"), Ok("bo".into()));
     assert_eq!(may(&tills, "dc-1"), Err(403), "it is in no group");
     assert_eq!(may(&of(&[], &["servers"]), "pos-1"), Err(403));

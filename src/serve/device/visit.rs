@@ -50,16 +50,32 @@ impl<B: Backend> Inner<B> {
     }
 }
 
-/// The body of an answer; the request counts as running while it exists.
+/// hyper takes a slice of a body at once, however long it is, and lets go of the body with the last one. Slices above
+/// this carry the visit themselves; shorter ones are in the kernel's buffer before it matters.
+const LONG_BYTES: usize = 64 * 1024;
+
+/// The body of an answer; the request counts as running while it, or a long slice of it, exists.
 #[derive(Debug)]
 pub struct VisitBody {
     inner: BytesBody,
+    visit: Visit,
+}
+
+/// Bytes on their way, and for whom.
+struct OnTheWay {
+    bytes: Bytes,
     _visit: Visit,
+}
+
+impl AsRef<[u8]> for OnTheWay {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl VisitBody {
     pub(super) fn new(inner: BytesBody, visit: Visit) -> Self {
-        Self { inner, _visit: visit }
+        Self { inner, visit }
     }
 }
 
@@ -74,7 +90,14 @@ impl Body for VisitBody {
     type Error = TruncatedBody;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TruncatedBody>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
+        let this = &mut *self;
+        let visit = &this.visit;
+        Pin::new(&mut this.inner).poll_frame(cx).map_ok(|frame| {
+            frame.map_data(|bytes| match bytes.len() {
+                ..=LONG_BYTES => bytes,
+                _ => Bytes::from_owner(OnTheWay { bytes, _visit: visit.clone() }),
+            })
+        })
     }
 
     fn is_end_stream(&self) -> bool {

@@ -62,8 +62,7 @@ impl Honest {
         self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
         let mut times = self.thread.join().expect("every honest request was answered");
         times.sort();
-        assert!(!times.is_empty());
-        (times[(times.len() - 1) * 99 / 100], times.len())
+        (times.get(times.len().saturating_sub(1) * 99 / 100).copied().unwrap_or_default(), times.len())
     }
 }
 

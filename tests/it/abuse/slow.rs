@@ -11,6 +11,9 @@ use crate::support::{TestServer, is_full_tier};
 /// What an honest answer may take longer though nothing is wrong: the attacker's process runs on the same processors.
 const SLACK: Duration = Duration::from_millis(30);
 
+/// The tool sends no field of our own but through this one: without a device it would be refused at once.
+const DEVICE: &str = "a=b\r\nRingfence-Device: slow";
+
 /// Runs one attack, and asks for offers meanwhile.
 fn withstand(server: &TestServer, what: &str, path: &str, options: &[&str]) {
     let (connections, seconds) = if is_full_tier() { ("10000", "120") } else { ("500", "8") };
@@ -19,7 +22,7 @@ fn withstand(server: &TestServer, what: &str, path: &str, options: &[&str]) {
     let (baseline, _) = honest.p99();
     let before = resident_bytes(server.pid());
     let mut command = Command::new("slowhttptest");
-    command.args(["-c", connections, "-l", seconds, "-r", "2000", "-i", "2", "-p", "3", "-u"]);
+    command.args(["-j", DEVICE, "-c", connections, "-l", seconds, "-r", "2000", "-i", "2", "-p", "3", "-u"]);
     command.arg(format!("http://{}{path}", server.device)).args(options);
     let mut attack = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     // The connections are there first: what is measured is what they cost once they stand.
@@ -31,6 +34,7 @@ fn withstand(server: &TestServer, what: &str, path: &str, options: &[&str]) {
         std::thread::sleep(Duration::from_millis(50));
     }
     let (p99, answers) = honest.p99();
+    assert!(answers > 100, "{what}: the attack was over before it had begun ({answers} answers)");
     let growth = most.saturating_sub(before) >> 10;
     eprintln!(
         "{what}, {connections} connections: p99 {baseline:?} before, {p99:?} meanwhile ({answers} answers), +{growth} KiB"
@@ -49,6 +53,5 @@ fn slow_peers_do_not_slow_others() {
     withstand(&server, "slow headers", "/v1/offers/feed", &["-H"]);
     withstand(&server, "slow bodies", "/v1/reports", &["-B", "-s", "8192", "-x", "10", "-f", "application/json"]);
     withstand(&server, "slow readers", &blob, &["-X", "-w", "512", "-y", "1024", "-n", "2", "-z", "32"]);
-    withstand(&server, "many ranges", &blob, &["-R", "-a", "1", "-b", "3000"]);
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }

@@ -21,7 +21,7 @@ pub struct Person {
 
 impl Person {
     /// A person with this name, role and reach.
-    pub(super) fn new(actor: Actor, role: Role, reach: Reach) -> Self {
+    pub(in crate::serve::admin) fn new(actor: Actor, role: Role, reach: Reach) -> Self {
         Self { actor, role, reach }
     }
 

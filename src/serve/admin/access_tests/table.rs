@@ -65,6 +65,9 @@ fn back(target: &Target, groups: &[&str]) -> Value {
 use Action::{Administer, Approve, Operate, Publish, Read};
 use On::{Everything, Nothing, Product, ProductAndGroup, ProductEverywhere};
 
+/// A key of minisign's manual.
+const PUBLIC_KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+
 /// Every route, some of them with more than one kind of object.
 pub(super) const ROWS: &[Row] = &[
     open("GET /healthz"),
@@ -73,6 +76,11 @@ pub(super) const ROWS: &[Row] = &[
     read("GET /v1/devices"),
     read("GET /v1/devices/{device}"),
     row(Read, "GET /v1/explain", Nothing, empty),
+    read("GET /v1/denials"),
+    read("GET /v1/enrolments"),
+    read("GET /v1/freshness"),
+    read("GET /v1/keys"),
+    read("GET /v1/keys/trusted"),
     read("GET /v1/holds"),
     read("GET /v1/journal"),
     read("GET /v1/journal/head"),
@@ -174,6 +182,10 @@ pub(super) const ROWS: &[Row] = &[
     }),
     row(Operate, "POST /v1/devices/import", Everything, |_| json!({"devices": [{"id": "pc-1"}]})),
     row(Operate, "POST /v1/devices/remove", Everything, |_| json!({"devices": ["pc-1"]})),
+    // Of a reach that names groups only, the group of the device decides: a test of its own.
+    because(Operate, "POST /v1/devices/{device}/deny", Everything),
+    because(Operate, "POST /v1/devices/{device}/allow", Everything),
+    row(Operate, "POST /v1/enrolments", Everything, |_| json!({"device": "pc-1"})),
     row(Operate, "POST /v1/store/verify", Everything, empty),
     row(Operate, "POST /v1/store/scrub", Everything, empty),
     row(Operate, "POST /v1/store/sweep", Everything, empty),
@@ -193,6 +205,10 @@ pub(super) const ROWS: &[Row] = &[
         ProductEverywhere,
         |target| json!({"actor": "new", "role": "admin", "products": [target.product]}),
     ),
+    row(Administer, "POST /v1/keys/trusted", Everything, |_| json!({"key": PUBLIC_KEY, "name": "vendor"})),
+    because(Administer, "POST /v1/keys/trusted/{key}/revoke", Everything),
+    row(Administer, "POST /v1/keys/rotate", Everything, empty),
+    because(Administer, "POST /v1/keys/{key}/retire", Everything),
     row(Administer, "POST /v1/tokens/{token}/revoke", ProductAndGroup, empty),
     row(Administer, "POST /v1/tokens/{device_token}/revoke", Everything, empty),
 ];
@@ -201,7 +217,9 @@ impl Row {
     /// The route as the document names it.
     pub(super) fn key(&self) -> String {
         let mut key = self.route.to_owned();
-        for name in ["hold", "hold_on_everyone", "pin", "rollout", "emergency", "token", "device_token", "upload"] {
+        for name in
+            ["hold", "hold_on_everyone", "pin", "rollout", "emergency", "token", "device_token", "upload", "key"]
+        {
             key = key.replace(&format!("{{{name}}}"), "{id}");
         }
         key.replace("{device}", "{id}").replace("{policy}", "{seq}").replace("{draft}", "{version}")
@@ -227,6 +245,7 @@ impl Row {
             ("draft", "9.0".into()),
             ("device", "pc-1".into()),
             ("blake3", blake3),
+            ("key", "E7620F1842B4E81F".into()),
         ];
         let path =
             filled.iter().fold(path.to_owned(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value));

@@ -131,7 +131,7 @@ impl World {
         let people = [("cert-ada", Role::Operator), ("admin-2", Role::Auditor)];
         let key = TokenKey::from_bytes([7; 32]);
         let api = AdminApi::new(AdminServices {
-            publisher: Arc::new(Publisher::new(catalog.clone(), uploads, 8)),
+            publisher: Arc::new(Publisher::new(catalog.clone(), uploads, 8, crate::publish::GateOptions::default())),
             shares: Arc::new(Shares::new(catalog.clone())),
             download_grace: SignedDuration::from_hours(1),
             token_key: key.clone(),
@@ -148,6 +148,7 @@ impl World {
             catalog: catalog.clone(),
             people: people.into_iter().map(|(name, role)| (parse(name), role, Reach::default())).collect::<People>(),
             oidc: None,
+            origin: crate::control::testing::origin(),
             code_valid_for: SignedDuration::from_hours(24),
             certificate_identity: vec!["san-dns *.people.corp".parse().unwrap()],
         });

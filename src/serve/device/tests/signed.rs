@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::world::origin_key;
 use super::{CANARY, POLICY, TERMINAL, World, standard};
+use crate::control::testing::origin_key;
 use crate::model::{Event, ReleaseId};
 use crate::signing::{Freshness, KeysDocument, Signature, Signed, parse_manifest, view_of};
 

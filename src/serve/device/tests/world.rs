@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
-use crate::control::{KeyPlace, OriginKeyRefusal, OriginKeys, SigningRules};
+use crate::control::testing::origin;
 use crate::model::{
     Actor, ApprovalRule, Artifact, Blake3Digest, Class, DeviceId, Event, EventRecord, HoldScope, Platform, Release,
     ReleaseManifest, Report, ReportError, RingName, Sha256Digest, ShareFile, Snapshot, TokenId, TokenScope,
@@ -20,7 +20,6 @@ use crate::serve::device::{
     RecordedReports,
 };
 use crate::serve::{ConnectionMetrics, Limits, Listener, ListenerName, ServeOptions, serve};
-use crate::signing::SecretKey;
 
 pub(super) const POLICY: &str = r#"
 [approve]
@@ -159,13 +158,9 @@ impl World {
         let (reports, bodies_read) = (backend.reports.clone(), backend.bodies_read.clone());
         let (offers, token_uses) = (backend.offers.clone(), backend.token_uses.clone());
         let mut registry = Registry::default();
-        let rules = SigningRules {
-            statement_valid_for: SignedDuration::from_mins(15),
-            key_overlap: SignedDuration::from_hours(24),
-        };
         let options = DeviceOptions {
             header_trusted_from: vec!["127.0.0.1/32".parse().unwrap()],
-            origin: Some(Arc::new(OriginKeys::new(origin_key(), Box::new(Nowhere), rules))),
+            origin: Some(origin()),
             ..DeviceOptions::default()
         };
         let api = DeviceApi::new(backend, options, DeviceMetrics::register(&mut registry));
@@ -176,24 +171,6 @@ impl World {
         let options = ServeOptions { name: ListenerName::Device, limits: Limits::default(), metrics, tls: None };
         tokio::spawn(serve(listener, api, options, stop.clone()));
         Server { address, reports, bodies_read, offers, token_uses, present, _stop: stop.drop_guard() }
-    }
-}
-
-/// The key that the world's answers are signed with.
-pub(super) fn origin_key() -> SecretKey {
-    SecretKey::from_random([5; 32], [5; 8])
-}
-
-/// A key that is never replaced.
-struct Nowhere;
-
-impl KeyPlace for Nowhere {
-    fn stage(&self, _: &SecretKey) -> Result<(), OriginKeyRefusal> {
-        Err(OriginKeyRefusal::Credential)
-    }
-
-    fn take_over(&self, _: &SecretKey) -> Result<(), OriginKeyRefusal> {
-        Err(OriginKeyRefusal::Credential)
     }
 }
 
