@@ -79,7 +79,7 @@ pub(super) fn put_touched(
         }
         Event::EnrolmentUsed { enrolment, .. } => put_enrolment(changes, snapshot, *enrolment)?,
         Event::DeviceDenied { device, .. } | Event::DeviceAllowed { device, .. } => {
-            let value = snapshot.denial(device).map(|denial| encode(denial)).transpose()?;
+            let value = snapshot.denial(device).map(encode).transpose()?;
             changes.insert(Kind::Denial.key(device.as_str(), None), value);
         }
         Event::KeyTrusted { .. }
@@ -149,7 +149,7 @@ fn put_token(changes: &mut Changes, snapshot: &Snapshot, id: u64) -> Result<(), 
 }
 
 fn put_enrolment(changes: &mut Changes, snapshot: &Snapshot, id: u64) -> Result<(), CatalogError> {
-    let value = snapshot.enrolment(id).map(|enrolment| encode(enrolment)).transpose()?;
+    let value = snapshot.enrolment(id).map(encode).transpose()?;
     changes.insert(Kind::Enrolment.key("", Some(id)), value);
     Ok(())
 }
