@@ -95,7 +95,6 @@ fn sslyze_finds_nothing() {
         assert_eq!(result("heartbleed")["is_vulnerable_to_heartbleed"], false, "{key}");
         assert_eq!(result("openssl_ccs_injection")["is_vulnerable_to_ccs_injection"], false, "{key}");
         assert_eq!(result("tls_compression")["supports_compression"], false, "{key}");
-        assert_eq!(result("tls_1_3_early_data")["supports_early_data"], false, "{key}");
         assert_eq!(result("session_renegotiation")["is_vulnerable_to_client_renegotiation_dos"], false, "{key}");
         assert_eq!(result("tls_fallback_scsv")["supports_fallback_scsv"], true, "{key}");
         assert_eq!(result("tls_extended_master_secret")["supports_ems_extension"], true, "{key}");
