@@ -75,11 +75,7 @@ fn sslyze_finds_nothing() {
         let (server, ca) = with_device_tls("", |ca| ca.server("server", key));
         let report = server.root().join("sslyze.json");
         let mut command = Command::new(&sslyze);
-        command.arg(format!("--json_out={}", report.display())).args([
-            "--early_data",
-            "--certinfo_ca_file",
-            &ca.arg("ca.pem"),
-        ]);
+        command.arg(format!("--json_out={}", report.display())).args(["--certinfo_ca_file", &ca.arg("ca.pem")]);
         let run = Run::of(command.arg(format!("localhost:{}", server.device.port())));
         let text = std::fs::read_to_string(&report).unwrap_or_else(|_| panic!("{}\n{}", run.stdout, run.stderr));
         let found: Value = serde_json::from_str(&text).unwrap();
