@@ -64,6 +64,16 @@ fn sslyze() -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
+/// The report's moduli of RSA keys are numbers that no JSON reader of Rust takes.
+fn without_moduli(text: &str) -> String {
+    text.split_inclusive(|c: char| !c.is_ascii_digit()).map(short).collect()
+}
+
+/// A run of digits and what ends it; a run longer than any other number is cut.
+fn short(run: &str) -> &str {
+    if run.len() > 100 && run.is_ascii() { &run[run.len() - 20..] } else { run }
+}
+
 #[test]
 fn sslyze_finds_nothing() {
     need!("tls::scanners::sslyze_finds_nothing", "openssl");
@@ -78,7 +88,7 @@ fn sslyze_finds_nothing() {
         command.arg(format!("--json_out={}", report.display())).args(["--certinfo_ca_file", &ca.arg("ca.pem")]);
         let run = Run::of(command.arg(format!("localhost:{}", server.device.port())));
         let text = std::fs::read_to_string(&report).unwrap_or_else(|_| panic!("{}\n{}", run.stdout, run.stderr));
-        let found: Value = serde_json::from_str(&text).unwrap();
+        let found: Value = serde_json::from_str(&without_moduli(&text)).unwrap();
         let result = |scan: &str| found["server_scan_results"][0]["scan_result"][scan]["result"].clone();
         for old in ["ssl_2_0", "ssl_3_0", "tls_1_0", "tls_1_1"] {
             let accepted = result(&format!("{old}_cipher_suites"))["accepted_cipher_suites"].clone();
