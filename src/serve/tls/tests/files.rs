@@ -114,7 +114,7 @@ fn an_expired_certificate_is_served_with_a_warning_or_refused() {
 fn what_will_go_wrong_is_warned_of() {
     let pki = Pki::new();
     let loaded = LoadedTls::read(&pki.options(), now()).unwrap();
-    assert_eq!(loaded.warnings(now()), [String::new(); 0]);
+    assert!(loaded.warnings(now()).is_empty());
     let near = loaded.warnings(loaded.expires_at() - days(3));
     assert!(near.len() == 1 && near[0].contains("in 3 days: renew it"), "{near:?}");
 
