@@ -127,12 +127,12 @@ async fn approving_a_draft_plans_its_rollout_before_it_is_published() {
 /// A crash keeps a prefix of a commit's events. None of them may leave a release published without its rollout.
 #[tokio::test]
 async fn publishing_again_does_what_a_crash_cut_off() {
-    for kept in 1..5 {
+    for kept in 1..6 {
         let desk = desk().await;
         desk.publish("ada", "intel", "1.0", "one").await.unwrap();
         let snapshot = desk.catalog.snapshot();
-        let all = crate::catalog::testing::events_of(&desk.world, snapshot.seq() - 4);
-        assert_eq!(all.len(), 5, "added, approved, planned, published, started");
+        let all = crate::catalog::testing::events_of(&desk.world, snapshot.seq() - 5);
+        assert_eq!(all.len(), 6, "added, inspected, approved, planned, published, started");
         let cut = self::desk().await;
         crate::catalog::testing::release_added(&cut.catalog, "intel", "1.0", &[b"one"]).await;
         crate::catalog::testing::commit(&cut.catalog, all[..kept].to_vec()).await;
