@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use bytes::Buf;
 use http::{Request, Response, Version};
@@ -15,7 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Verdict, Watch};
@@ -25,6 +26,9 @@ use super::metrics::{DropReason, ListenerMetrics, ListenerName};
 use super::pace::Pace;
 use super::peer::Peer;
 use super::stream::{WatchedStream, linger};
+
+/// For how long after it was accepted a connection may bring its first request although the server is stopping.
+const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
 
 /// Answers requests. Whatever goes wrong is an answer, too: there is no error.
 pub trait Handler: Clone + Send + Sync + 'static {
@@ -131,6 +135,7 @@ where
     let mut watch = Watch::new(activity.clone(), &shared.limits);
     let mut look = pin!(sleep_until(watch.first_look()));
     let mut connection = pin!(shared.http.serve_connection(TokioIo::new(stream), service));
+    let mut draining = pin!(drain(&activity, shared));
     let mut closing = false;
     loop {
         let close = tokio::select! {
@@ -138,7 +143,7 @@ where
             result = connection.as_mut() => {
                 return ended(result, &activity, peer, shared.name);
             }
-            () = shared.drain.cancelled(), if !closing => true,
+            () = draining.as_mut(), if !closing => true,
             () = shared.abort.cancelled(), if closing => return Ended::Cut(DropReason::Drain),
             () = look.as_mut() => match watch.look(Instant::now()) {
                 Verdict::LookAt(next) => {
@@ -156,6 +161,15 @@ where
             look.as_mut().reset(now + shared.limits.header_timeout);
             connection.as_mut().graceful_shutdown();
         }
+    }
+}
+
+/// Returns when this connection is to take nothing new. One that was accepted in the last moment before the drain may
+/// still ask once: its peer could not know better, and its request is on its way.
+async fn drain<H>(activity: &Activity, shared: &Shared<H>) {
+    shared.drain.cancelled().await;
+    while activity.awaits_first_request(FIRST_REQUEST_GRACE) {
+        sleep(Duration::from_millis(5)).await;
     }
 }
 

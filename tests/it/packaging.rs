@@ -84,6 +84,7 @@ mount --rbind /dev "$root/dev"
 mount --rbind /proc "$root/proc"
 mount -t tmpfs tmpfs "$root/run"
 cp "$deb" "$root/the.deb"
+# Without the triggers of others: man-db reads every manual page there is.
 inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"; }
 # What names ringfence, with its kind, mode and owner.
 tree() {
@@ -92,7 +93,7 @@ tree() {
     [ ! -d "$root/run/ringfence" ] || stat -c 'run/ringfence %a %U' "$root/run/ringfence" >"$out/$1.run"
 }
 
-inside dpkg -i /the.deb >"$out/install.log" 2>&1
+inside dpkg --no-triggers -i /the.deb >"$out/install.log" 2>&1
 tree installed
 inside ringfence --version >"$out/version"
 inside ringfence check-config --config /etc/ringfence/ringfence.toml >"$out/config"
@@ -114,15 +115,15 @@ kill $server
 wait $server
 
 echo '# mine' >>"$root/etc/ringfence/policy.toml"
-inside dpkg -i /the.deb >"$out/again.log" 2>&1
+inside dpkg --no-triggers -i /the.deb >"$out/again.log" 2>&1
 tail -1 "$root/etc/ringfence/policy.toml" >"$out/mine"
-inside dpkg -r ringfence >"$out/remove.log" 2>&1
+inside dpkg --no-triggers -r ringfence >"$out/remove.log" 2>&1
 tree removed
-inside dpkg -P ringfence >"$out/purge.log" 2>&1
+inside dpkg --no-triggers -P ringfence >"$out/purge.log" 2>&1
 tree purged
 rm -r "$root/var/lib/ringfence"
-inside dpkg -i /the.deb >"$out/third.log" 2>&1
-inside dpkg -P ringfence >"$out/purge-again.log" 2>&1
+inside dpkg --no-triggers -i /the.deb >"$out/third.log" 2>&1
+inside dpkg --no-triggers -P ringfence >"$out/purge-again.log" 2>&1
 tree gone
 "#;
 
