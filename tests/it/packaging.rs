@@ -102,13 +102,15 @@ inside ldd /usr/bin/ringfence >"$out/libraries"
 
 # A server as its own user, and root on its socket.
 inside sh -c 'mkdir -p /run/ringfence && chown ringfence /run/ringfence'
-inside setpriv --reuid=ringfence --regid=ringfence --clear-groups ringfence serve \
-    --config /etc/ringfence/ringfence.toml --device-listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 2>"$out/server.log" &
+(exec env -i PATH=/usr/bin:/bin chroot "$root" setpriv --reuid=ringfence --regid=ringfence --clear-groups \
+    ringfence serve --config /etc/ringfence/ringfence.toml --device-listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 \
+    >/dev/null 2>"$out/server.log") &
 server=$!
+trap 'kill $server 2>/dev/null || true' EXIT
 tries=0
 until inside ringfence status --json --server unix:/run/ringfence/admin.sock >"$out/status" 2>"$out/status.error"; do
     tries=$((tries + 1))
-    [ $tries -lt 200 ] || { cat "$out/status.error" "$out/server.log" >&2; kill $server; exit 1; }
+    [ $tries -lt 200 ] || { cat "$out/status.error" >&2; exit 1; }
     sleep 0.1
 done
 kill $server
