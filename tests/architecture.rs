@@ -1,6 +1,8 @@
 //! The rooms of ARCHITECTURE.md and their doors, checked on the sources. When the design changes, change `table.rs` in
 //! the same commit, with the reason.
 
+#[path = "architecture/evidence.rs"]
+mod evidence;
 #[path = "architecture/findings.rs"]
 mod findings;
 #[path = "architecture/sources.rs"]
@@ -30,6 +32,33 @@ fn every_room_keeps_to_its_doors() {
 #[test]
 fn only_allowed_licences_crates_and_sources_are_linked() {
     report(&supply::check_workspace());
+}
+
+#[test]
+fn every_threat_names_tests_that_exist() {
+    let page = std::fs::read_to_string("docs/security.md").expect("docs/security.md is there");
+    report(&evidence::check(&page, &evidence::read_places()));
+}
+
+#[test]
+fn a_test_that_is_not_there_is_found() {
+    let text = "#[test]\nfn real() {}\n\n\n\n\n\n\n\nfn helper() {}\n";
+    let places = [evidence::Place { name: "it::lies".into(), text: text.into() }];
+    let page = |proof: &str| {
+        format!("# S\n\n## Threats\n\n| threat | control | tests |\n|---|---|---|\n| t | c | {proof} |\n")
+    };
+    for (proof, finding) in [
+        ("`it::lies::gone`", "`it::lies::gone` is no test"),
+        ("`it::lies::helper`", "`it::lies::helper` is no test"),
+        ("`it::other::real`", "`it::other::real` is no test"),
+        ("none", "the threat \"t\" has no test"),
+        ("`it::lies::real`", "hardly any test is named"),
+    ] {
+        let found = evidence::check(&page(proof), &places);
+        assert!(found.iter().any(|line| line.contains(finding)), "{proof}: {found:#?}");
+    }
+    let many = "`it::lies::real` ".repeat(20);
+    assert_eq!(evidence::check(&page(&many), &places), Vec::<String>::new());
 }
 
 /// A source of room `room` for the self-tests below.

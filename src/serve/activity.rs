@@ -53,6 +53,11 @@ impl Activity {
         }
     }
 
+    /// Whether it was accepted less than this ago and has asked nothing yet.
+    pub(crate) fn awaits_first_request(&self, grace: Duration) -> bool {
+        !self.has_requests.load(Relaxed) && self.accepted.elapsed() < grace
+    }
+
     pub(crate) fn wrote(&self, bytes: usize) {
         self.written_bytes.fetch_add(bytes as u64, Relaxed);
     }

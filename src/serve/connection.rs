@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http::{Request, Response, Version};
@@ -16,7 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Verdict, Watch};
@@ -29,6 +30,9 @@ use super::pace::Pace;
 use super::peer::Peer;
 use super::stream::{Leftover, WatchedStream, linger};
 use super::tls::Handshakes;
+
+/// For how long after it was accepted a connection may bring its first request although the server is stopping.
+const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
 
 /// Answers requests. Whatever goes wrong is an answer, too: there is no error.
 pub trait Handler: Clone + Send + Sync + 'static {
@@ -184,6 +188,7 @@ where
     let mut watch = Watch::new(activity.clone(), &shared.limits);
     let mut look = pin!(sleep_until(watch.first_look()));
     let mut connection = pin!(shared.http.serve_connection(TokioIo::new(stream), service));
+    let mut draining = pin!(drain(&activity, shared));
     let mut closing = false;
     loop {
         let close = tokio::select! {
@@ -191,7 +196,7 @@ where
             result = connection.as_mut() => {
                 return ended(result, &activity, peer, shared.name);
             }
-            () = shared.drain.cancelled(), if !closing => true,
+            () = draining.as_mut(), if !closing => true,
             () = shared.abort.cancelled(), if closing => return Ended::Cut(DropReason::Drain),
             () = look.as_mut() => match watch.look(Instant::now()) {
                 Verdict::LookAt(next) => {
@@ -209,6 +214,15 @@ where
             look.as_mut().reset(now + shared.limits.header_timeout);
             connection.as_mut().graceful_shutdown();
         }
+    }
+}
+
+/// Returns when this connection is to take nothing new. One that was accepted in the last moment before the drain may
+/// still ask once: its peer could not know better, and its request is on its way.
+async fn drain<H>(activity: &Activity, shared: &Shared<H>) {
+    shared.drain.cancelled().await;
+    while activity.awaits_first_request(FIRST_REQUEST_GRACE) {
+        sleep(Duration::from_millis(5)).await;
     }
 }
 

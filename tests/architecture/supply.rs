@@ -1,5 +1,6 @@
 //! deny.toml's licences, bans and sources, checked on what cargo resolved: for machines without cargo-deny.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -56,7 +57,24 @@ fn one(tokens: &[&str], at: &mut usize, allow: &[String]) -> bool {
     allow.contains(&licence)
 }
 
-/// Every finding over the resolved packages.
+/// What is linked or runs at build time, as `name vVERSION`. `cargo metadata` also resolves optional crates that no feature
+/// turns on (ring, of rustls-webpki).
+fn linked(root: &Path) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--locked", "--all-features", "--target", "x86_64-unknown-linux-gnu"])
+        .args(["--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}"])
+        .current_dir(root)
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let package = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let linked: BTreeSet<String> = text.lines().map(package).collect();
+    assert!(linked.len() > 100, "cargo tree names {} packages only", linked.len());
+    linked
+}
+
+/// Every finding over the linked packages.
 pub(crate) fn check_workspace() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let deny = std::fs::read_to_string(root.join("deny.toml")).expect("deny.toml is there");
@@ -72,15 +90,14 @@ pub(crate) fn check_workspace() -> Vec<String> {
         .expect("cargo runs");
     assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
-    let resolved: Vec<&str> =
-        metadata["resolve"]["nodes"].as_array().into_iter().flatten().filter_map(|node| node["id"].as_str()).collect();
+    let linked = linked(root);
 
     let mut findings = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
-        if !package["id"].as_str().is_some_and(|id| resolved.contains(&id)) {
+        let name = package["name"].as_str().unwrap_or_default();
+        if !linked.contains(&format!("{name} v{}", package["version"].as_str().unwrap_or_default())) {
             continue;
         }
-        let name = package["name"].as_str().unwrap_or_default();
         let licence = package["license"].as_str().unwrap_or_default();
         if !licence_allowed(licence, &allow) {
             findings.push(format!("{name}: licence {licence:?} is not allowed by deny.toml"));

@@ -8,6 +8,8 @@ use std::process::Command;
 use crate::support::tools::need;
 use crate::support::{Run, have, is_full_tier, skip};
 
+const NAME: &str = "packaging::the_package_installs_runs_and_leaves_cleanly";
+
 /// The package of this build, made as `scripts/package` makes it, or why not.
 fn package(out: &Path) -> Result<PathBuf, String> {
     let mut command = Command::new("scripts/package");
@@ -23,16 +25,8 @@ fn package(out: &Path) -> Result<PathBuf, String> {
     Ok(debs[0].clone())
 }
 
-#[test]
-fn the_package_holds_everything_and_lintian_has_nothing_to_say() {
-    let name = "packaging::the_package_holds_everything_and_lintian_has_nothing_to_say";
-    need!("packaging::the_package_holds_everything_and_lintian_has_nothing_to_say", "dpkg-deb", "dpkg-shlibdeps");
-    let out = tempfile::tempdir().unwrap();
-    let deb = match package(out.path()) {
-        Ok(deb) => deb,
-        Err(why) => return skip(name, &why),
-    };
-    let listing = Run::of(Command::new("dpkg-deb").arg("-c").arg(&deb)).ok().stdout;
+fn contents(deb: &Path) {
+    let listing = Run::of(Command::new("dpkg-deb").arg("-c").arg(deb)).ok().stdout;
     for (path, mode) in [
         ("usr/bin/ringfence", "-rwxr-xr-x"),
         ("etc/ringfence/ringfence.toml", "-rw-r--r--"),
@@ -55,12 +49,12 @@ fn the_package_holds_everything_and_lintian_has_nothing_to_say() {
         let line = listing.lines().find(|line| line.split("./").nth(1) == Some(path));
         assert!(line.is_some_and(|line| line.starts_with(&format!("{mode} 0/0 "))), "{path}: {line:?}\n{listing}");
     }
-    let control = Run::of(Command::new("dpkg-deb").arg("-I").arg(&deb)).ok().stdout;
+    let control = Run::of(Command::new("dpkg-deb").arg("-I").arg(deb)).ok().stdout;
     assert!(control.contains("libc6"), "the libraries that it needs are named:\n{control}");
     if !have("lintian") {
-        return skip(name, "lintian is not installed: only the contents were checked");
+        return skip(NAME, "lintian is not installed: only the contents were checked");
     }
-    let said = Run::of(Command::new("lintian").arg("--allow-root").arg(&deb));
+    let said = Run::of(Command::new("lintian").arg("--allow-root").arg(deb));
     let complaints: Vec<&str> =
         said.stdout.lines().filter(|line| line.starts_with("E:") || line.starts_with("W:")).collect();
     assert!(complaints.is_empty(), "{complaints:#?}");
@@ -84,6 +78,7 @@ mount --rbind /dev "$root/dev"
 mount --rbind /proc "$root/proc"
 mount -t tmpfs tmpfs "$root/run"
 cp "$deb" "$root/the.deb"
+# Without the triggers of others: man-db reads every manual page there is.
 inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"; }
 # What names ringfence, with its kind, mode and owner.
 tree() {
@@ -92,7 +87,7 @@ tree() {
     [ ! -d "$root/run/ringfence" ] || stat -c 'run/ringfence %a %U' "$root/run/ringfence" >"$out/$1.run"
 }
 
-inside dpkg -i /the.deb >"$out/install.log" 2>&1
+inside dpkg --no-triggers -i /the.deb >"$out/install.log" 2>&1
 tree installed
 inside ringfence --version >"$out/version"
 inside ringfence check-config --config /etc/ringfence/ringfence.toml >"$out/config"
@@ -101,61 +96,64 @@ inside ldd /usr/bin/ringfence >"$out/libraries"
 
 # A server as its own user, and root on its socket.
 inside sh -c 'mkdir -p /run/ringfence && chown ringfence /run/ringfence'
-inside setpriv --reuid=ringfence --regid=ringfence --clear-groups ringfence serve \
-    --config /etc/ringfence/ringfence.toml --device-listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 2>"$out/server.log" &
+(exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" setpriv --reuid=ringfence --regid=ringfence --clear-groups \
+    ringfence serve --config /etc/ringfence/ringfence.toml --device-listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 \
+    >/dev/null 2>"$out/server.log") &
 server=$!
+trap 'kill $server 2>/dev/null || true' EXIT
 tries=0
 until inside ringfence status --json --server unix:/run/ringfence/admin.sock >"$out/status" 2>"$out/status.error"; do
     tries=$((tries + 1))
-    [ $tries -lt 200 ] || { cat "$out/status.error" "$out/server.log" >&2; kill $server; exit 1; }
+    [ $tries -lt 100 ] && kill -0 $server || { cat "$out/status.error" >&2; exit 1; }
     sleep 0.1
 done
 kill $server
 wait $server
 
 echo '# mine' >>"$root/etc/ringfence/policy.toml"
-inside dpkg -i /the.deb >"$out/again.log" 2>&1
+inside dpkg --no-triggers -i /the.deb >"$out/again.log" 2>&1
 tail -1 "$root/etc/ringfence/policy.toml" >"$out/mine"
-inside dpkg -r ringfence >"$out/remove.log" 2>&1
+inside dpkg --no-triggers -r ringfence >"$out/remove.log" 2>&1
 tree removed
-inside dpkg -P ringfence >"$out/purge.log" 2>&1
+inside dpkg --no-triggers -P ringfence >"$out/purge.log" 2>&1
 tree purged
 rm -r "$root/var/lib/ringfence"
-inside dpkg -i /the.deb >"$out/third.log" 2>&1
-inside dpkg -P ringfence >"$out/purge-again.log" 2>&1
+inside dpkg --no-triggers -i /the.deb >"$out/third.log" 2>&1
+inside dpkg --no-triggers -P ringfence >"$out/purge-again.log" 2>&1
 tree gone
 "#;
 
 #[test]
 fn the_package_installs_runs_and_leaves_cleanly() {
-    let name = "packaging::the_package_installs_runs_and_leaves_cleanly";
-    need!("packaging::the_package_installs_runs_and_leaves_cleanly", "dpkg", "dpkg-shlibdeps", "unshare", "setpriv");
+    need!("packaging::the_package_installs_runs_and_leaves_cleanly", "dpkg-deb", "dpkg-shlibdeps");
+    let out = tempfile::tempdir().unwrap();
+    let deb = match package(out.path()) {
+        Ok(deb) => deb,
+        Err(why) => return skip(NAME, &why),
+    };
+    contents(&deb);
+    need!("packaging::the_package_installs_runs_and_leaves_cleanly", "dpkg", "unshare", "setpriv");
     if !rustix::process::geteuid().is_root() {
-        return skip(name, "only root makes a root of its own");
+        return skip(NAME, "only root makes a root of its own");
     }
     if have("ringfence") {
-        return skip(name, "ringfence is installed on this system");
+        return skip(NAME, "ringfence is installed on this system");
     }
-    let out = tempfile::tempdir().unwrap();
-    let deb = match package(&out.path().join("deb")) {
-        Ok(deb) => deb,
-        Err(why) => return skip(name, &why),
-    };
-    live(name, "overlay", &deb);
+    live("overlay", &deb);
     if is_full_tier() {
         if !have("debootstrap") {
-            return skip(name, "debootstrap is not installed: only the overlay of this system was used");
+            return skip(NAME, "debootstrap is not installed: only the overlay of this system was used");
         }
-        live(name, "debootstrap", &deb);
+        live("debootstrap", &deb);
     }
 }
 
-fn live(name: &str, kind: &str, deb: &Path) {
+fn live(kind: &str, deb: &Path) {
     let (base, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut trial = Command::new("unshare");
     trial.args(["-m", "mount", "-t", "tmpfs", "tmpfs"]).arg(base.path());
     if Run::of(&mut trial).code != 0 {
-        return skip(name, "no mount namespaces here");
+        return skip(NAME, "no mount namespaces here");
     }
     let mut life = Command::new("unshare");
     life.args(["-m", "sh", "-c", LIFE, "life", kind]).arg(base.path()).arg(deb).arg(out.path());
