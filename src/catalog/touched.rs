@@ -72,6 +72,21 @@ pub(super) fn put_touched(
         }
         Event::TokenCreated { .. } => put_token(changes, snapshot, record.seq)?,
         Event::TokenRevoked { token } => put_token(changes, snapshot, *token)?,
+        Event::EnrolmentCreated { .. }
+        | Event::EnrolmentUsed { .. }
+        | Event::DeviceDenied { .. }
+        | Event::DeviceAllowed { .. }
+        | Event::KeyTrusted { .. }
+        | Event::KeyRevoked { .. }
+        | Event::OriginKeyAdded { .. }
+        | Event::OriginKeyRetired { .. } => put_trust(changes, snapshot, record)?,
+    }
+    Ok(())
+}
+
+/// Enrolments, denials and keys.
+fn put_trust(changes: &mut Changes, snapshot: &Snapshot, record: &EventRecord) -> Result<(), CatalogError> {
+    match &record.event {
         Event::EnrolmentCreated { forgotten, .. } => {
             for id in forgotten.iter().chain([&record.seq]) {
                 put_enrolment(changes, snapshot, *id)?;
@@ -82,10 +97,7 @@ pub(super) fn put_touched(
             let value = snapshot.denial(device).map(encode).transpose()?;
             changes.insert(Kind::Denial.key(device.as_str(), None), value);
         }
-        Event::KeyTrusted { .. }
-        | Event::KeyRevoked { .. }
-        | Event::OriginKeyAdded { .. }
-        | Event::OriginKeyRetired { .. } => {
+        _ => {
             let keys = (snapshot.trusted_keys(), snapshot.origin_keys());
             changes.insert(Kind::Keys.key("", None), Some(encode(&keys)?));
         }

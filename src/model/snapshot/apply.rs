@@ -54,25 +54,12 @@ impl Snapshot {
         let stamp = Stamp { at: record.time, by: record.actor.clone() };
         match &record.event {
             Event::ProductAdded { product, class } => self.add_product(product, *class, stamp)?,
-            Event::ReleaseAdded { release, sequence, manifest, approval } => {
-                self.add_release(*release, *sequence, manifest, *approval, stamp)?;
-            }
-            Event::ReleaseInspected { product, release, inspection } => {
-                self.release_mut(product, release, record)?.inspection = Some(inspection.clone());
-            }
-            Event::ReleaseRefused { product, version, findings } => {
-                let (version, findings) = (version.clone(), findings.clone());
-                self.product_mut(product)?.refuse(Refusal { version, refused: stamp, findings });
-            }
-            Event::ReleaseApproved { product, release } => {
-                self.release_mut(product, release, record)?.approved = Some(stamp);
-            }
-            Event::ReleasePublished { product, release } => {
-                self.release_mut(product, release, record)?.published_at = Some(stamp.at);
-            }
-            Event::ReleaseWithdrawn { product, release, reason } => {
-                self.release_mut(product, release, record)?.withdrawn = Some((stamp, reason.clone()));
-            }
+            Event::ReleaseAdded { .. }
+            | Event::ReleaseInspected { .. }
+            | Event::ReleaseRefused { .. }
+            | Event::ReleaseApproved { .. }
+            | Event::ReleasePublished { .. }
+            | Event::ReleaseWithdrawn { .. } => self.apply_release_event(record, stamp)?,
             Event::HoldAdded { product, version, scope, reason, expires_at } => self.set_hold(Hold {
                 id: record.seq,
                 product: product.clone(),
@@ -130,6 +117,32 @@ impl Snapshot {
             | Event::KeyRevoked { .. }
             | Event::OriginKeyAdded { .. }
             | Event::OriginKeyRetired { .. } => self.apply_security_event(record, stamp)?,
+        }
+        Ok(())
+    }
+
+    fn apply_release_event(&mut self, record: &EventRecord, stamp: Stamp) -> Result<(), String> {
+        match &record.event {
+            Event::ReleaseAdded { release, sequence, manifest, approval } => {
+                self.add_release(*release, *sequence, manifest, *approval, stamp)?;
+            }
+            Event::ReleaseInspected { product, release, inspection } => {
+                self.release_mut(product, release, record)?.inspection = Some(inspection.clone());
+            }
+            Event::ReleaseRefused { product, version, findings } => {
+                let (version, findings) = (version.clone(), findings.clone());
+                self.product_mut(product)?.refuse(Refusal { version, refused: stamp, findings });
+            }
+            Event::ReleaseApproved { product, release } => {
+                self.release_mut(product, release, record)?.approved = Some(stamp);
+            }
+            Event::ReleasePublished { product, release } => {
+                self.release_mut(product, release, record)?.published_at = Some(stamp.at);
+            }
+            Event::ReleaseWithdrawn { product, release, reason } => {
+                self.release_mut(product, release, record)?.withdrawn = Some((stamp, reason.clone()));
+            }
+            other => return Err(format!("{} is no event of a release", other.name())),
         }
         Ok(())
     }

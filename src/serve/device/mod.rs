@@ -42,6 +42,7 @@ use super::http::BytesBody;
 use super::not_found::not_found;
 use super::problem::Problem;
 use super::quota::{Quota, QuotaOptions};
+use super::steady_clock::SteadyClock;
 use crate::control::OriginKeys;
 use crate::model::{Blake3Digest, DeviceId, Release, Report, ReportError, RingName, Snapshot, TokenId};
 use enrol::WrongCodes;
@@ -159,6 +160,7 @@ struct Inner<B> {
     quota: Quota,
     wrong_codes: WrongCodes,
     signed: SignedTexts,
+    clock: SteadyClock,
 }
 
 impl<B> Clone for DeviceApi<B> {
@@ -176,8 +178,19 @@ impl<B: Backend> DeviceApi<B> {
         let stragglers = Stragglers::new(options.straggler_grace, reach);
         let quota = Quota::new(&options.quota);
         let wrong_codes = WrongCodes::default();
-        let signed = SignedTexts::default();
-        Self(Arc::new(Inner { backend, options, metrics, groups, texts, stragglers, quota, wrong_codes, signed }))
+        let inner = Inner {
+            backend,
+            metrics,
+            groups,
+            texts,
+            stragglers,
+            quota,
+            wrong_codes,
+            signed: SignedTexts::default(),
+            clock: SteadyClock::start(),
+            options,
+        };
+        Self(Arc::new(inner))
     }
 }
 
@@ -198,7 +211,7 @@ impl<B: Backend> Handler for DeviceApi<B> {
             Ok(response) => response,
             Err(Refusal::NotFound) => {
                 // Looking for what is withheld takes longer than for what is not there: neither is to be seen.
-                tokio::time::sleep_until((begun + self.0.options.refusal_time).into()).await;
+                self.0.clock.until(begun + self.0.options.refusal_time).await;
                 not_found()
             }
             Err(Refusal::Problem(problem)) => problem.into_response(),
