@@ -33,12 +33,7 @@ pub(super) fn put_touched(
         | Event::ReleaseWithdrawn { product, release, .. } => put_release(changes, snapshot, product, release)?,
         Event::HoldAdded { .. } => put_hold(changes, snapshot, record.seq)?,
         Event::HoldLifted { hold, .. } => put_hold(changes, snapshot, *hold)?,
-        Event::PinAdded { product, .. } => {
-            // A new pin may have replaced an older one, so all of the product's are put.
-            for pin in snapshot.product(product).into_iter().flat_map(|releases| releases.pins()) {
-                changes.insert(Kind::Pin.key("", Some(pin.id)), Some(encode(pin)?));
-            }
-        }
+        Event::PinAdded { product, .. } => put_pins(changes, snapshot, product)?,
         Event::PinRemoved { pin, .. } => {
             if let Some(pin) = snapshot.pin(*pin) {
                 changes.insert(Kind::Pin.key("", Some(pin.id)), Some(encode(pin)?));
@@ -135,6 +130,14 @@ fn put_share<'a>(
     for path in paths {
         let value = share.paths().get(path).map(|known| encode(&(path, known))).transpose()?;
         changes.insert(share_path_key(name, path), value);
+    }
+    Ok(())
+}
+
+/// A new pin may have replaced an older one, so all of the product's are put.
+fn put_pins(changes: &mut Changes, snapshot: &Snapshot, product: &ProductName) -> Result<(), CatalogError> {
+    for pin in snapshot.product(product).into_iter().flat_map(|releases| releases.pins()) {
+        changes.insert(Kind::Pin.key("", Some(pin.id)), Some(encode(pin)?));
     }
     Ok(())
 }

@@ -44,6 +44,8 @@ pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) tls: Arc<Tls>,
     pub(super) metrics: Metrics,
+    /// What connections came to.
+    pub(super) connections: Metrics,
     stop: CancellationToken,
 }
 
@@ -52,11 +54,13 @@ impl Server {
         let listener = Listener::bind_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_address().unwrap();
         let (tls, metrics) = in_force(options);
-        let connections = ConnectionMetrics::register(&mut Registry::default());
-        let options = ServeOptions { name: ListenerName::Device, limits, metrics: connections, tls: Some(tls.clone()) };
+        let mut registry = Registry::default();
+        let counted = ConnectionMetrics::register(&mut registry);
+        let connections = Metrics::new(registry);
+        let options = ServeOptions { name: ListenerName::Device, limits, metrics: counted, tls: Some(tls.clone()) };
         let stop = CancellationToken::new();
         tokio::spawn(serve(listener, Names, options, stop.clone()));
-        Self { address, tls, metrics, stop }
+        Self { address, tls, metrics, connections, stop }
     }
 
     pub(super) fn counts(&self, result: &str, count: u64) -> bool {

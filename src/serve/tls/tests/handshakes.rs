@@ -141,7 +141,14 @@ async fn large_answers_arrive_whole_and_slow_readers_are_cut_off() {
     assert_eq!(server.ask(&config, "/30000000").await.unwrap().len(), 30_000_000);
     let mut stream = server.connect(&config).await.unwrap();
     stream.write_all(b"GET /300000000 HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // Nothing is read until the server has had enough of that; how soon depends on how fast it fills the buffers.
+    let cut = r#"ringfence_serve_connections_dropped_total{listener="device",reason="slow_reader"} 1"#;
+    let is_cut = || server.connections.render().unwrap().contains(cut);
+    let until = Instant::now() + Duration::from_secs(60);
+    while !is_cut() {
+        assert!(Instant::now() < until, "nobody cuts it off");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let mut taken = 0;
     let mut buffer = vec![0; 1 << 20];
     while let Ok(count @ 1..) = stream.read(&mut buffer).await {
