@@ -38,7 +38,7 @@ table! {
         ratio_max: u32 = 200,
         /// The largest member of an archive that is held in memory to look into it; up to twice as much is held.
         member_max_bytes: ByteSize = ByteSize(64 << 20),
-        /// What becomes of an intelligence release with archives of a kind that is not opened (xz, 7z, RAR, encrypted
+        /// What becomes of an intelligence release with archives of a kind that is not opened (bzip2, 7z, RAR, encrypted
         /// members and the like): `refuse` it, or `allow` it with a note.
         opaque_archives: OpaqueArchives = OpaqueArchives::Refuse,
     }

@@ -40,9 +40,10 @@ impl Actor {
         Self("ringfence".into())
     }
 
-    /// Whether it stands for the server itself or a user of this machine: no credential from outside may bear it.
+    /// Whether it stands for the server itself, a user of this machine or a device: no person may bear it.
     pub fn is_reserved(&self) -> bool {
-        self.as_str() == "ringfence" || self.as_str().starts_with("uid:")
+        let name = self.as_str();
+        name == "ringfence" || name.starts_with("uid:") || name.starts_with("device:")
     }
 
     /// Whoever holds the token that `init` wrote.

@@ -68,7 +68,7 @@ async fn what_cannot_be_looked_through_stops_intelligence_alone() {
     let desk = Desk::new().await;
     let cut_short = stored_zip(&[("a", b"text")])[..40].to_vec();
     assert_eq!(gates(publish(&desk, "intel", "1.0", cut_short.clone()).await), ["archive"]);
-    let opaque = b"\xFD7zXZ\0and so on".to_vec();
+    let opaque = b"LZIP\x01and so on".to_vec();
     assert_eq!(gates(publish(&desk, "intel", "1.0", opaque.clone()).await), ["archive"]);
     for (version, body) in [("1.0", cut_short), ("2.0", opaque)] {
         publish(&desk, "driver", version, body).await.unwrap();

@@ -155,7 +155,7 @@ fn a_ca_that_cannot_sign_stops_the_start_with_a_sentence() {
     let setup = Setup::new();
     std::fs::write(setup.root().join("ca.pem"), "nothing").unwrap();
     let setup = setup.config("[enrol]\nca_certificate = \"ca.pem\"\nca_key = \"missing.key\"\n");
-    setup.start_and_fail().complains(1, &["ca.pem", "CERTIFICATE"]);
+    setup.start_and_fail().complains(3, &["ca.pem", "CERTIFICATE"]);
 }
 
 #[test]

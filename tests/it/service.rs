@@ -31,7 +31,8 @@ impl Sockets {
         let setup = Setup::new();
         let path = setup.root().join("handed.sock");
         let socket = UnixListener::bind(&path).unwrap();
-        let setup = setup.config(&format!("socket = \"{}\"\n", path.display()));
+        let admin = format!("[admin]\nlisten = \"127.0.0.1:0\"\nsocket = \"{}\"\n", path.display());
+        let setup = setup.config(&admin);
         setup.write_files();
         let bind = || TcpListener::bind("127.0.0.1:0").unwrap();
         Self { setup, device: bind(), admin: bind(), socket }

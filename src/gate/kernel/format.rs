@@ -17,6 +17,8 @@ pub(super) enum Format {
     Zip,
     Cabinet,
     Gzip,
+    Xz,
+    Zstandard,
     Tar,
     Ar,
     /// A ClamAV database.
@@ -27,8 +29,6 @@ pub(super) enum Format {
 
 /// Kinds that hold other files and are not opened here, by their first bytes.
 const OPAQUE: &[(&[u8], &str)] = &[
-    (b"\xFD7zXZ\0", "xz"),
-    (b"\x28\xB5\x2F\xFD", "Zstandard"),
     (b"BZh", "bzip2"),
     (b"7z\xBC\xAF\x27\x1C", "7z"),
     (b"Rar!\x1A\x07", "RAR"),
@@ -52,6 +52,9 @@ impl Format {
             [0x7F, b'E', b'L', b'F', ..] => Self::Elf,
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] | [b'P', b'K', 7, 8, ..] => Self::Zip,
             [0x1F, 0x8B, 8, ..] => Self::Gzip,
+            [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
+            // A frame, or one to be skipped, which may come first.
+            [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Self::Zstandard,
             _ if head.starts_with(crate::gate::CABINET_SIGNATURE) => Self::Cabinet,
             _ if head.starts_with(b"!<arch>\n") => Self::Ar,
             _ if head.starts_with(b"ClamAV-VDB:") => Self::Cvd,

@@ -1,20 +1,21 @@
 //! The kernel-mode gate: looks into a body, and into the archives in it, for code that would run in a kernel.
 //!
-//! What a body is is told by its content, never by its name. These are opened: zip, gzip, tar, cabinets, `ar` (Debian
-//! packages), ClamAV's databases (512 bytes of text, then a tar), and executables with a cabinet or zip inside
-//! (self-extractors). Compressed kinds that are known and not opened here (xz, 7z, RAR, …) are told as such: what
-//! cannot be looked through cannot be cleared. A body of no known kind is not read beyond its first bytes.
+//! What a body is is told by its content, never by its name. These are opened: zip, gzip, xz, Zstandard, tar, cabinets,
+//! `ar` (Debian packages), ClamAV's databases (512 bytes of text, then a tar), and executables with a cabinet or zip
+//! inside (self-extractors). Compressed kinds that are known and not opened here (bzip2, 7z, RAR, …) are told as such:
+//! what cannot be looked through cannot be cleared. A body of no known kind is not read beyond its first bytes.
 //!
 //! Everything is bounded: depth, members, unpacked bytes, their ratio to the artifact, and the bytes held at once. No
 //! size that an archive declares is trusted. A member is held in memory only if it is of a kind that has to be read
 //! back and forth (executables, zip, cabinets); one that is larger than the bound cannot be looked through inside an
 //! archive, but can as an artifact of its own, which is mapped. Of larger executables the headers and imports are read,
-//! and the rest is searched for archives as it streams by. tar, gzip and `ar` stream at any size.
+//! and the rest is searched for archives as it streams by. tar, gzip, xz, Zstandard and `ar` stream at any size.
 //!
 //! What this module deliberately does not do: it does not search the data of executables for other executables, unpack
 //! encrypted content or emulate installers, and it does not decide what a product may hold.
 
 mod ar;
+mod compressed;
 mod elf;
 mod format;
 mod meter;

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use super::format::{CVD_HEADER_BYTES, Format, HEAD_BYTES};
 use super::meter::Meter;
 use super::source::Source;
-use super::{LISTED_MAX, ScanLimits, Scanned, Unread, ar, elf, pe, tar, unpack, zip};
+use super::{LISTED_MAX, ScanLimits, Scanned, Unread, ar, compressed, elf, pe, tar, unpack, zip};
 use crate::model::{KernelContent, KernelKind, TargetName};
 
 /// The longest name of a member that is kept, in characters.
@@ -152,10 +152,10 @@ impl<'s> Scan<'s> {
             Format::Pe | Format::Elf | Format::Zip | Format::Cabinet => {
                 self.whole(inside, format, source, |scan, bytes| scan.at_hand(inside, depth, format, bytes))
             }
-            Format::Gzip | Format::Tar | Format::Ar | Format::Cvd if depth >= self.limits.depth_max => {
-                Err(Cannot::Damaged(self.too_deep()))
-            }
+            _ if depth >= self.limits.depth_max => Err(Cannot::Damaged(self.too_deep())),
             Format::Gzip => unpack::gzip(self, inside, depth + 1, source),
+            Format::Xz => compressed::xz(self, inside, depth + 1, source),
+            Format::Zstandard => compressed::zstandard(self, inside, depth + 1, source),
             Format::Tar => tar::walk(self, inside, depth + 1, source),
             Format::Ar => ar::walk(self, inside, depth + 1, source),
             Format::Cvd => self.cvd(inside, depth + 1, source),

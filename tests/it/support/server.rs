@@ -99,9 +99,13 @@ impl Setup {
     pub(crate) fn write_files(&self) {
         // A test asks more often as one device than a device would; those of the caps set their own.
         let limits = if self.tables.contains("[limits]") { "" } else { GENEROUS };
-        // A test that wants a table for the listener of its own writes the address, too.
-        let device = if self.tables.contains("[device]") { "" } else { "[device]\nlisten = \"127.0.0.1:0\"\n" };
-        let config = format!("data = \"data\"\n{device}[admin]\nlisten = \"127.0.0.1:0\"\n{limits}{}", self.tables);
+        // A test that wants a table for a listener of its own writes the address, too.
+        let listener = |name: &str| match self.tables.contains(&format!("[{name}]")) {
+            true => String::new(),
+            false => format!("[{name}]\nlisten = \"127.0.0.1:0\"\n"),
+        };
+        let (device, admin) = (listener("device"), listener("admin"));
+        let config = format!("data = \"data\"\n{device}{admin}{limits}{}", self.tables);
         fs::write(self.root.join("ringfence.toml"), config).unwrap();
         fs::write(self.root.join("policy.toml"), &self.policy).unwrap();
     }

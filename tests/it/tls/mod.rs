@@ -4,6 +4,7 @@ mod admin;
 mod certificates;
 mod clients;
 mod files;
+mod identity;
 mod pki;
 mod rotation;
 mod scanners;

@@ -4,6 +4,10 @@ pub(crate) mod build;
 mod damage;
 mod limits;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+
 use super::*;
 use crate::model::KernelKind;
 use build::*;
@@ -119,10 +123,61 @@ fn hits_are_counted_and_the_first_are_listed() {
     assert_eq!((scanned.kernel_mode.len(), scanned.kernel_count), (LISTED_MAX, 50));
 }
 
+/// A tar with the member `d/x.sys`, as `xz` compresses it.
+const XZ: &str = "/Td6WFoAAATm1rRGAgAhARYAAAB0L+Wj4Cf/AF5dADILywMN3RQuvtY5dnXP0k64TB8fh21rsa+tQG0vrMBhFLsWX4aJ8GRNV2Nl\
+    k1B6D3SrfmmEX7mGp42GXHJ0lZS8tspcPD8fyOP3tBXmjR36fnomGi181FxUzJABAAAAAADgXMmdR5K1sgABeoBQAAAASkUHE7HE\
+    Z/sCAAAAAARZWg==";
+
+#[test]
+fn xz_and_zstandard_are_opened_and_compared_with_their_checks() {
+    let xz = STANDARD.decode(XZ).unwrap();
+    let plain = tar(&[("d/x.sys", b"text"), ("module", &module())]);
+    let zstandard = compress_to_vec(&plain[..], CompressionLevel::Fastest);
+    let skippable = [&b"\x50\x2A\x4D\x18\x03\0\0\0abc"[..], &zstandard].concat();
+    let twice = [&xz[..], &xz].concat();
+    assert_eq!(found(&xz), [("d/x.sys".into(), KernelKind::DriverName)]);
+    assert_eq!(found(&twice).len(), 1, "a tar ends before the second");
+    let both = [("d/x.sys".into(), KernelKind::DriverName), ("module".into(), KernelKind::ElfModule)];
+    assert_eq!(found(&zstandard), both);
+    assert_eq!(found(&skippable), both);
+    // As Debian packages hold them.
+    let package = ar(&[("debian-binary", b"2.0\n"), ("data.tar.xz", &xz), ("more.tar.zst", &zstandard)]);
+    assert_eq!(found(&package).len(), 3);
+    for good in [&xz, &zstandard] {
+        for at in (0..good.len()).step_by(7) {
+            let mut bad = good.clone();
+            bad[at] ^= 0x10;
+            let scanned = scan(&bad);
+            assert!(scanned.kernel_count > 0 || !scanned.unread.is_empty() || at < 6, "byte {at} of {}", good.len());
+        }
+        let cut = scan(&good[..good.len() - 9]);
+        assert!(!cut.unread.is_empty() && !cut.unread[0].is_opaque);
+    }
+}
+
+#[test]
+fn a_decoder_gets_no_more_memory_than_the_strongest_compression_needs() {
+    // A frame that asks for a window of 2 GiB, and a block header whose dictionary is as large as xz can say.
+    let zstandard = scan(b"\x28\xB5\x2F\xFD\0\xA8\x01\0\0");
+    assert!(whys(&zstandard)[0].to_lowercase().contains("window"), "{:?}", whys(&zstandard));
+    let mut xz = STANDARD.decode(XZ).unwrap();
+    let filter = xz.windows(2).position(|pair| pair == [0x21, 0x01]).unwrap();
+    xz[filter + 2] = 40;
+    let header = usize::from(xz[12]) * 4;
+    let check = crc32(&xz[12..12 + header]).to_le_bytes();
+    xz[12 + header..16 + header].copy_from_slice(&check);
+    assert!(whys(&scan(&xz))[0].contains("memory"), "{:?}", whys(&scan(&xz)));
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
 #[test]
 fn what_is_not_opened_is_told() {
-    for (bytes, kind) in [(&b"\xFD7zXZ\0rest"[..], "xz"), (b"BZh91AY", "bzip2"), (b"\x28\xB5\x2F\xFDrest", "Zstandard")]
-    {
+    for (bytes, kind) in [(&b"LZIP\x01"[..], "lzip"), (b"BZh91AY", "bzip2"), (b"7z\xBC\xAF\x27\x1C", "7z")] {
         let scanned = scan(&tar(&[("data", bytes)]));
         assert_eq!(scanned.unread.len(), 1);
         assert!(scanned.unread[0].is_opaque && scanned.unread[0].inside == "data");
