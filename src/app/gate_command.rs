@@ -33,7 +33,8 @@ pub(super) struct ConfiguredCommands {
 
 /// The commands that the settings name, if there are any. Removes copies that a crash left.
 pub(super) fn gate_commands(settings: &GateSettings, data: &Path) -> Option<Arc<dyn GateCommands>> {
-    let folder = data.join(FOLDER);
+    // A command runs inside the folder, so its files are told by paths that hold from anywhere.
+    let folder = std::path::absolute(data).unwrap_or_else(|_| data.to_owned()).join(FOLDER);
     if folder.exists()
         && let Err(error) = durable::remove_dir_all(&folder)
     {

@@ -111,8 +111,8 @@ fn reload_on_hangup(
                 Ok(settings) => {
                     tracing::warn!(
                         level = settings.log.level.as_str(),
-                        "configuration read again: the log level is in force, the TLS files are read again, everything \
-                         else at the next start"
+                        "configuration read again: the log level is in force, files of TLS and of the identity provider \
+                         are read again, everything else at the next start"
                     );
                     // Gone only when the server is about to end.
                     settings_read.send(settings).await.ok();

@@ -21,7 +21,7 @@ pub enum Role {
     Publisher,
     /// Approves and withdraws releases.
     Approver,
-    /// Adds and lifts holds, pins, applies policies, imports devices.
+    /// Adds and lifts holds, pins, applies policies, imports, enrols and denies devices.
     Operator,
     /// Everything, and creates and revokes tokens.
     Admin,

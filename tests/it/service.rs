@@ -145,8 +145,8 @@ fn a_server_answers_on_the_sockets_that_it_was_handed() {
     // No token: the kernel says who is at the other end of a handed socket, too.
     let status = status_over(&sockets.path());
     for (name, address) in [
-        ("device", sockets.device().to_string()),
-        ("admin", sockets.admin().to_string()),
+        ("device", format!("http://{}", sockets.device())),
+        ("admin", format!("http://{}", sockets.admin())),
         ("socket", sockets.path().display().to_string()),
     ] {
         assert_eq!(status["listeners"][name][0], address.as_str(), "{status}");

@@ -67,7 +67,9 @@ impl EnrolArgs {
             None => {
                 note(format_args!("A code for {}, good until {until}; it is shown this once:", self.device));
                 say(created.code)?;
-                note("On the device: ringfence device claim CODE --from http://SERVER:8480 --token FILE");
+                note(
+                    "On the device: ringfence device claim CODE --from URL --token FILE (URL: this server's device listener)",
+                );
                 Ok(())
             }
         }

@@ -2,7 +2,7 @@
 
 use comfy_table::Cell;
 
-use crate::cli::output::{BOLD, RED, say, state, state_cell, styled};
+use crate::cli::output::{BOLD, RED, grouped, say, state, state_cell, styled};
 use crate::cli::{CliError, answer, time};
 use crate::model::{GateFinding, Inspection};
 
@@ -25,7 +25,7 @@ pub(super) fn said_refused(refused: &answer::Refused) -> Result<(), CliError> {
 }
 
 fn said_finding(finding: &GateFinding) -> Result<(), CliError> {
-    say(format_args!("  {:<11}{}", finding.gate, finding.text.replace('\n', "\n             ")))
+    say(format_args!("  {:<13}{}", finding.gate, finding.text.replace('\n', "\n               ")))
 }
 
 /// What was seen in a release that passed.
@@ -35,7 +35,8 @@ pub(super) fn said(is_kernel_mode: bool, inspection: Option<&Inspection>) -> Res
     };
     let bodies = inspection.bodies;
     let command = inspection.command_ms.map(|took| format!(", the gate command passed it in {took} ms"));
-    say(format_args!("  gates      passed; {bodies} bodies looked at{}", command.unwrap_or_default()))?;
+    let bodies = if bodies == 1 { "1 body".to_owned() } else { format!("{} bodies", grouped(bodies)) };
+    say(format_args!("  gates      passed; {bodies} looked at{}", command.unwrap_or_default()))?;
     if is_kernel_mode {
         say(format_args!("  kernel     {}", styled(RED, "it brings code that runs in a kernel")))?;
     }

@@ -1,6 +1,6 @@
 //! The kernel-mode gate: looks into a body, and into the archives in it, for code that would run in a kernel.
 //!
-//! What a body is is told by its content, never by its name. These are opened: zip, gzip, xz, Zstandard, tar, cabinets,
+//! What a body is is told by its content; only a name that ends in `.sys` counts by itself. These are opened: zip, gzip, xz, Zstandard, tar, cabinets,
 //! `ar` (Debian packages), ClamAV's databases (512 bytes of text, then a tar), and executables with a cabinet or zip
 //! inside (self-extractors). Compressed kinds that are known and not opened here (bzip2, 7z, RAR, …) are told as such:
 //! what cannot be looked through cannot be cleared. A body of no known kind is not read beyond its first bytes.

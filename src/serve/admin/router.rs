@@ -168,8 +168,10 @@ pub fn openapi() -> OpenApi {
     let mut document = routes.merge(open_routes()).into_openapi();
     document.info.title = "Ringfence admin API".into();
     document.info.version = env!("CARGO_PKG_VERSION").into();
-    document.info.description =
-        Some("Errors are problem documents (RFC 9457). Every change is journaled under the name of its token.".into());
+    document.info.description = Some(
+        "Errors are problem documents (RFC 9457). Every change is journaled under the name that its credential proves."
+            .into(),
+    );
     document.info.license = None;
     let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     document.components.get_or_insert_default().add_security_scheme("token", scheme);

@@ -56,7 +56,8 @@ fn by_bearer(services: &AdminServices, secret: &str, peer: Option<&Peer>) -> Res
         tracing::debug!(%refusal, "an identity provider's token was refused");
         Problem::unauthorized(&refusal.to_string())
     })?;
-    // Whom the configuration names has the role and reach that stand there, whatever the token says.
+    // Whom the configuration names has the role and reach that stand there; a token whose own roles contradict each
+    // other was refused before.
     let by_role = || subject.role.map(|role| Person::new(subject.name.clone(), role, Reach::default()));
     let person = services.people.find(&subject.name).or_else(by_role);
     person.ok_or_else(|| Problem::unauthorized("the token is good, but nobody of its name has a role here"))

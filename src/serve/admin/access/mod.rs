@@ -36,7 +36,7 @@ pub enum Action {
     /// Adds and lifts holds and pins, steers rollouts, applies policies, imports, enrols and denies devices, keeps the
     /// store in order.
     Operate,
-    /// Creates, lists and revokes tokens.
+    /// Creates, lists and revokes tokens; trusts and revokes publishers' keys; replaces and retires the origin's.
     Administer,
 }
 
