@@ -21,7 +21,7 @@ use crate::sys::durable;
 pub(in crate::cli) struct ClaimArgs {
     /// The code, or - to read it from standard input, where no list of processes shows it
     code: String,
-    /// The server's device listener, for example https://updates.corp:8480
+    /// The server's device listener, http://host:port or https://host:port
     #[arg(long, value_name = "ADDRESS")]
     from: Endpoint,
     /// Write the token to this new file
