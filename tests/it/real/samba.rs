@@ -161,6 +161,8 @@ fn readers_find_whole_files_and_sets_during_switches() {
     found.check();
     let least = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) >= switches;
     assert!(least(&found.whole_sets) && least(&found.pairs), "too little was read: {}", found.told());
+    let (missed, files) = (found.missed.load(Ordering::Relaxed), found.files.load(Ordering::Relaxed));
+    assert!(missed * 500 <= files, "names are missing too often: {}", found.told());
     for dir in [windows, rules] {
         staged.server.cli(&["share", "verify", &dir.display().to_string()]).ok();
     }
