@@ -7,10 +7,11 @@ use http::{Request, StatusCode};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::offer::{MAX_QUERY_BYTES, peer_address};
+use super::offer::peer_address;
+use super::query::Query;
 use super::{Answer, Backend, Inner, Problem, Refusal, RequestBody, signed};
 use crate::control::sign;
-use crate::model::{Platform, ProductName, Snapshot, Version};
+use crate::model::{ProductName, Snapshot, Version};
 use crate::policy::{Requester, decide_in_group};
 use crate::signing::{Freshness, OfferLine, view_of};
 
@@ -30,7 +31,12 @@ impl<B: Backend> Inner<B> {
             .identify(request, &snapshot, now)
             .map_err(|_| Problem::unauthorized("the device's credential is not valid"))?;
         self.admit(request, device.as_ref())?;
-        let Query { platform, product, current } = parse_query(request.uri().query().unwrap_or_default())?;
+        let text = request.uri().query().unwrap_or_default();
+        let Query { platform, product, current } = Query::parse(text, &["platform", "product", "current"])?;
+        if product.is_none() && current.is_some() {
+            let detail = "current is the version of a product: name it as product";
+            return Err(Problem::with_detail(StatusCode::BAD_REQUEST, detail).into());
+        }
         let who = Requester { device: device.as_ref(), address, platform, current: None };
         let offers = self.decide_all(&snapshot, &who, product.as_ref().zip(current.as_ref()), now);
         // The inventory's word on the platform comes before the request's, as in the decision.
@@ -67,55 +73,5 @@ impl<B: Backend> Inner<B> {
         }
         offers.sort();
         offers
-    }
-}
-
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Query {
-    platform: Option<Platform>,
-    product: Option<ProductName>,
-    current: Option<Version>,
-}
-
-/// `platform`, and `product` with the version that the device has of it as `current`; each at most once.
-fn parse_query(text: &str) -> Result<Query, Problem> {
-    let bad = |detail: String| Problem::with_detail(StatusCode::BAD_REQUEST, detail);
-    if text.len() > MAX_QUERY_BYTES {
-        return Err(bad(format!("a query has at most {MAX_QUERY_BYTES} characters")));
-    }
-    let mut query = Query::default();
-    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let is_repeated = match key {
-            "platform" => query.platform.replace(value.parse().map_err(|error| bad(format!("{error}")))?).is_some(),
-            "product" => query.product.replace(value.parse().map_err(|error| bad(format!("{error}")))?).is_some(),
-            "current" => query.current.replace(value.parse().map_err(|error| bad(format!("{error}")))?).is_some(),
-            _ => return Err(bad("a freshness query has only platform, product and current".into())),
-        };
-        if is_repeated {
-            return Err(bad(format!("{key} stands twice in the query")));
-        }
-    }
-    if query.product.is_none() && query.current.is_some() {
-        return Err(bad("current is the version of a product: name it as product".into()));
-    }
-    Ok(query)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn queries() {
-        let query = parse_query("platform=windows-x64&product=av&current=1.2").unwrap();
-        assert_eq!(query.platform.unwrap().as_str(), "windows-x64");
-        assert_eq!(query.product.unwrap().as_str(), "av");
-        assert_eq!(query.current.unwrap().as_str(), "1.2");
-        assert_eq!(parse_query("").unwrap(), Query::default());
-        let long = "x".repeat(2000);
-        for bad in ["platform=", "current=1", "product=av&product=av", "product=A%20B", "x=y", "product", &long] {
-            assert!(parse_query(bad).is_err(), "{bad}");
-        }
     }
 }

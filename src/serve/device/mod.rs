@@ -17,6 +17,7 @@ mod manifest;
 mod metrics;
 mod offer;
 mod offer_text;
+mod query;
 mod report;
 mod route;
 mod share;

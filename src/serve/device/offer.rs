@@ -7,14 +7,13 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MA
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 
+use super::query::Query;
 use super::{Answer, Backend, Inner, Problem, Refusal, RequestBody};
-use crate::model::{DeviceId, Platform, ProductName, Snapshot, Version};
+use crate::model::{DeviceId, ProductName, Snapshot};
 use crate::policy::{Decision, Requester, decide_in_group};
 use crate::serve::http::BytesBody;
 use crate::serve::http::etag::{Comparison, field_matches};
 use crate::serve::peer::Peer;
-
-pub(super) const MAX_QUERY_BYTES: usize = 1024;
 
 impl<B: Backend> Inner<B> {
     pub(super) fn offer(&self, product: Option<&str>, request: &Request<RequestBody>) -> Answer {
@@ -25,7 +24,7 @@ impl<B: Backend> Inner<B> {
             .identify(request, &snapshot, now)
             .map_err(|_| Problem::unauthorized("the device's credential is not valid"))?;
         self.admit(request, device.as_ref())?;
-        let query = parse_query(request.uri().query().unwrap_or_default())?;
+        let query = Query::parse(request.uri().query().unwrap_or_default(), &["platform", "current"])?;
         let product: ProductName = product.and_then(|text| text.parse().ok()).ok_or(Refusal::NotFound)?;
         let who = Requester { device: device.as_ref(), address, platform: query.platform, current: query.current };
         let decision = self.decide(&snapshot, &who, &product, now)?;
@@ -93,33 +92,6 @@ pub(super) fn peer_address(request: &Request<RequestBody>) -> Option<IpAddr> {
     request.extensions().get::<Peer>().and_then(Peer::address)
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Query {
-    platform: Option<Platform>,
-    current: Option<Version>,
-}
-
-/// `platform` and `current`, each at most once, and nothing else: a misspelt key would silently change the answer.
-fn parse_query(text: &str) -> Result<Query, Problem> {
-    let bad = |detail: String| Problem::with_detail(StatusCode::BAD_REQUEST, detail);
-    if text.len() > MAX_QUERY_BYTES {
-        return Err(bad(format!("a query has at most {MAX_QUERY_BYTES} characters")));
-    }
-    let mut query = Query::default();
-    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let is_repeated = match key {
-            "platform" => query.platform.replace(value.parse().map_err(|error| bad(format!("{error}")))?).is_some(),
-            "current" => query.current.replace(value.parse().map_err(|error| bad(format!("{error}")))?).is_some(),
-            _ => return Err(bad("an offer's query has only platform and current".into())),
-        };
-        if is_repeated {
-            return Err(bad(format!("{key} stands twice in the query")));
-        }
-    }
-    Ok(query)
-}
-
 /// Names the release. Weak, because the reason and the time of the next check may differ between two answers that offer
 /// the same.
 fn release_etag(digest: &[u8; 32]) -> Etag {
@@ -176,21 +148,4 @@ fn nothing(next_check_s: u64) -> Response<BytesBody> {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     headers.insert(VARY, VARIES.clone());
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn queries() {
-        let query = parse_query("platform=windows-x64&current=1.2.3").unwrap();
-        assert_eq!(query.platform.unwrap().as_str(), "windows-x64");
-        assert_eq!(query.current.unwrap().as_str(), "1.2.3");
-        assert_eq!(parse_query("").unwrap(), Query::default());
-        let long = "x".repeat(2000);
-        for bad in ["platform=", "current=v1", "platfrom=x", "current=1&current=1", "current=1%2E2", "x", &long] {
-            assert!(parse_query(bad).is_err(), "{bad}");
-        }
-    }
 }
