@@ -51,6 +51,12 @@ impl Catalog {
             let blobs: Vec<Blob<'_>> = match &record.event {
                 Event::ReleaseAdded { manifest, .. } => manifest.artifacts.iter().map(Blob::of_artifact).collect(),
                 Event::ShareSwitched { put, .. } => put.iter().map(Blob::of_share).collect(),
+                Event::BundleApplied { content, .. } => {
+                    let releases = content.products.iter().flat_map(|product| {
+                        product.releases.iter().filter(|release| !product.absent.contains(&release.id))
+                    });
+                    releases.flat_map(|release| &release.manifest.artifacts).map(Blob::of_artifact).collect()
+                }
                 _ => continue,
             };
             for blob in blobs {
@@ -65,7 +71,7 @@ impl Catalog {
     pub(super) fn rebuild_blob_index(&self, snapshot: &Snapshot) -> Result<usize, CatalogError> {
         self.blob_index.clear()?;
         for product in snapshot.products() {
-            for release in product.releases() {
+            for release in product.releases().iter().filter(|release| !product.is_absent(&release.id)) {
                 for artifact in &release.manifest.artifacts {
                     self.index_blob(&Blob::of_artifact(artifact))?;
                 }

@@ -1,20 +1,20 @@
 //! Committing a change: build, append, fsync, index, publish.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::census::CensusCache;
-use super::error::{CatalogError, CommitError};
+use super::error::{CatalogError, CommitError, ReadOnly};
 use super::health::Tallies;
 use super::offers::LostOffers;
 use super::projection::Projection;
 use super::reports::Reports;
 use super::token_uses::TokenUses;
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 use crate::model::{Actor, Blake3Digest, Event, EventRecord, Snapshot};
 use crate::store::{BlobIndex, FsBlobs, Index};
 use crate::sys::clock::Clock;
@@ -33,6 +33,8 @@ pub struct Catalog {
     pub(super) lost_offers: LostOffers,
     pub(super) census: CensusCache,
     pub(super) token_uses: TokenUses,
+    /// Where changes are made instead, if this server only follows another's journal.
+    pub(super) read_only_of: OnceLock<String>,
     /// Woken when something has changed that may let a rollout take a step.
     pub(super) stirred: Notify,
     /// What readers see: durable events only.
@@ -46,6 +48,15 @@ pub struct Catalog {
 pub(super) struct Writer {
     pub(super) newest: Snapshot,
     pub(super) waiting: VecDeque<Waiting>,
+}
+
+impl Writer {
+    /// Notes a state whose records wait for their fsync; returns the last of them.
+    pub(super) fn queue(&mut self, next: Snapshot, records: Vec<Arc<EventRecord>>) -> (u64, Vec<Arc<EventRecord>>) {
+        self.newest = next.clone();
+        self.waiting.push_back(Waiting { snapshot: Arc::new(next), records: records.clone() });
+        (self.newest.seq(), records)
+    }
 }
 
 /// A commit that is in the journal's queue.
@@ -90,6 +101,42 @@ impl Catalog {
         build: impl FnOnce(&Snapshot, Timestamp) -> Result<Vec<Event>, E>,
     ) -> Result<Committed, CommitError<E>> {
         let (seq, records) = self.enqueue(actor, build)?;
+        self.finish(seq).await.map_err(CommitError::Journal)?;
+        Ok(Committed { records, snapshot: self.snapshot() })
+    }
+
+    fn enqueue<E>(
+        &self,
+        actor: &Actor,
+        build: impl FnOnce(&Snapshot, Timestamp) -> Result<Vec<Event>, E>,
+    ) -> Result<(u64, Vec<Arc<EventRecord>>), CommitError<E>> {
+        if let Some(origin) = self.read_only_of.get() {
+            return Err(CommitError::ReadOnly(ReadOnly::Mirror { origin: origin.clone() }));
+        }
+        let mut writer = self.writer();
+        let now = event_time(self.clock.now(), writer.newest.time());
+        let events = build(&writer.newest, now).map_err(CommitError::Refused)?;
+        if events.is_empty() {
+            return Ok((writer.newest.seq(), Vec::new()));
+        }
+        if let Some(own) = writer.newest.own_site().filter(|own| own.applied.is_some())
+            && events.iter().any(Event::is_origins)
+        {
+            return Err(CommitError::ReadOnly(ReadOnly::Site { site: own.name.clone() }));
+        }
+        let mut next = writer.newest.clone();
+        for event in &events {
+            next.apply_draft(&draft(&next, actor, now, event)).map_err(CommitError::Contradiction)?;
+        }
+        let records = self.journal.enqueue(now, actor, events).map_err(CommitError::Journal)?;
+        if let Some(last) = records.last() {
+            next.settle(last.hash);
+        }
+        Ok(writer.queue(next, records))
+    }
+
+    /// Waits for the fsync of `seq`, and makes it visible.
+    pub(super) async fn finish(self: &Arc<Self>, seq: u64) -> Result<(), JournalError> {
         let catalog = self.clone();
         // A task of its own: a client that goes away must not leave a durable event unseen by readers.
         let finish = tokio::spawn(async move {
@@ -100,33 +147,7 @@ impl Catalog {
             }
             Ok(())
         });
-        let finished = finish.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        finished.map_err(CommitError::Journal)?;
-        Ok(Committed { records, snapshot: self.snapshot() })
-    }
-
-    fn enqueue<E>(
-        &self,
-        actor: &Actor,
-        build: impl FnOnce(&Snapshot, Timestamp) -> Result<Vec<Event>, E>,
-    ) -> Result<(u64, Vec<Arc<EventRecord>>), CommitError<E>> {
-        let mut writer = self.writer();
-        let now = event_time(self.clock.now(), writer.newest.time());
-        let events = build(&writer.newest, now).map_err(CommitError::Refused)?;
-        if events.is_empty() {
-            return Ok((writer.newest.seq(), Vec::new()));
-        }
-        let mut next = writer.newest.clone();
-        for event in &events {
-            next.apply_draft(&draft(&next, actor, now, event)).map_err(CommitError::Contradiction)?;
-        }
-        let records = self.journal.enqueue(now, actor, events).map_err(CommitError::Journal)?;
-        if let Some(last) = records.last() {
-            next.settle(last.hash);
-        }
-        writer.newest = next.clone();
-        writer.waiting.push_back(Waiting { snapshot: Arc::new(next), records: records.clone() });
-        Ok((writer.newest.seq(), records))
+        finish.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
     /// Indexes and publishes every commit that the journal has fsynced.
@@ -148,12 +169,13 @@ impl Catalog {
         self.projection.advance(&newest, &records);
         fault::point("catalog.indexed");
         self.begin_to_count(&newest, &records);
+        self.count_receipts(&newest, &records);
         self.published.store(newest);
         fault::point("catalog.published");
         self.stirred.notify_one();
     }
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
+    pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
         // A panic inside `build` left the newest state untouched, so the lock is as good as new.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }

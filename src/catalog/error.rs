@@ -1,7 +1,7 @@
 //! What can go wrong between a use case and its event being durable.
 
 use crate::journal::JournalError;
-use crate::model::ApplyError;
+use crate::model::{ApplyError, SiteName};
 use crate::store::StoreError;
 
 /// Why the catalog could not be opened or read.
@@ -60,4 +60,38 @@ pub enum CommitError<E> {
     /// The journal could not take them.
     #[error(transparent)]
     Journal(JournalError),
+    /// Changes are made elsewhere.
+    #[error(transparent)]
+    ReadOnly(ReadOnly),
+}
+
+/// Whose changes a server takes instead of its own.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadOnly {
+    /// It follows an origin's journal.
+    #[error("this server is a mirror and changes nothing: make the change at its origin, {origin}")]
+    Mirror {
+        /// The origin's address.
+        origin: String,
+    },
+    /// It is an offline site.
+    #[error(
+        "this server is the offline site {site}: products, releases, rollouts, holds and the policy come with the \
+         bundles of its origin; make the change there and carry the next bundle over"
+    )]
+    Site {
+        /// Its name.
+        site: SiteName,
+    },
+}
+
+/// Why lines of another journal were not taken over. Nothing of them was.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// A line does not continue this server's journal, or the journal could not take them.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// An event makes no sense to this build.
+    #[error("the upstream's journal cannot be applied: {0}; this build may be older than the upstream's")]
+    Contradiction(#[from] ApplyError),
 }

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use jiff::Timestamp;
 
 use crate::model::{
-    Device, DeviceId, ProductName, ProductReleases, Release, Report, RingName, Rollout, RolloutId, RolloutKind,
-    Snapshot,
+    Device, DeviceId, ProductName, ProductReleases, Release, Report, RingName, RingTally, Rollout, RolloutId,
+    RolloutKind, Snapshot,
 };
-use crate::policy::health::{Counted, DeviceKey, Health};
+use crate::policy::health::{Counted, Counts, DeviceKey, Health};
 
 /// The votes of all products, each under a lock of its own.
 #[derive(Default)]
@@ -32,15 +32,15 @@ pub(super) struct Exposed {
 }
 
 impl Tallies {
-    /// Begins to count for a rollout, where it is one that gates ask about.
-    pub(super) fn watch(&self, rollout: &Rollout) {
+    /// Begins to count for a rollout, where it is one that gates ask about; says whether it did.
+    pub(super) fn watch(&self, rollout: &Rollout) -> bool {
         if matches!(rollout.kind, RolloutKind::Rollback { .. }) {
-            return;
+            return false;
         }
         let health = self.product_or_new(&rollout.product);
         let mut health = lock(&health);
         if health.is_watched(rollout.id) {
-            return;
+            return false;
         }
         let gates = || rollout.plan.rings.iter().map(|ring| ring.gate.as_ref());
         let within: Vec<_> = gates().map(|gate| gate.map(|gate| gate.within)).collect();
@@ -48,6 +48,7 @@ impl Tallies {
         let bands = gates().flatten().flat_map(|gate| &gate.metrics);
         let metrics: BTreeSet<_> = bands.map(|band| band.metric.clone()).collect();
         health.watch_metrics(rollout.id, metrics);
+        true
     }
 
     /// Counts an offer once for each device and rollout; `Some` the first time.
@@ -102,6 +103,36 @@ impl Tallies {
         }
     }
 
+    /// Takes over what another place said in all; of rollouts that are not counted here nothing is kept.
+    pub(super) fn set_elsewhere(&self, snapshot: &Snapshot, place: &str, tallies: &[RingTally]) {
+        for tally in tallies {
+            let rollout = snapshot.product(&tally.product).and_then(|product| product.rollout(tally.rollout));
+            let ring = rollout.and_then(|rollout| rollout.plan.ring(&tally.ring));
+            let (Some(ring), Some(health)) = (ring, self.product(&tally.product)) else { continue };
+            lock(&health).set_elsewhere(tally.rollout, ring, place, counts_of(tally));
+        }
+    }
+
+    /// What all devices said of the rollouts that are counted, here and in the places that reported here.
+    pub(super) fn ring_tallies(&self, snapshot: &Snapshot, now: Timestamp) -> Vec<RingTally> {
+        let rollouts = snapshot.products().flat_map(|product| product.rollouts());
+        let mut tallies = Vec::new();
+        for rollout in rollouts {
+            let Some(health) = self.product(&rollout.product) else { continue };
+            let health = lock(&health);
+            if !health.is_watched(rollout.id) {
+                continue;
+            }
+            for (place, ring) in rollout.plan.rings.iter().enumerate() {
+                let counts = health.counts(rollout.id, place, now);
+                if counts.offered > 0 {
+                    tallies.push(tally_of(rollout, &ring.ring, counts));
+                }
+            }
+        }
+        tallies
+    }
+
     /// How many devices are counted, over all products.
     pub(super) fn devices(&self) -> usize {
         let products = self.products.read().unwrap_or_else(PoisonError::into_inner);
@@ -123,6 +154,17 @@ impl Tallies {
         let mut products = self.products.write().unwrap_or_else(PoisonError::into_inner);
         products.entry(product.clone()).or_default().clone()
     }
+}
+
+fn counts_of(tally: &RingTally) -> Counts {
+    let RingTally { offered, fetched, installed, healthy, failed, rolled_back, pending, silent, .. } = *tally;
+    Counts { offered, fetched, installed, healthy, failed, rolled_back, pending, silent }
+}
+
+fn tally_of(rollout: &Rollout, ring: &RingName, counts: Counts) -> RingTally {
+    let Counts { offered, fetched, installed, healthy, failed, rolled_back, pending, silent } = counts;
+    let (product, ring, rollout) = (rollout.product.clone(), ring.clone(), rollout.id);
+    RingTally { product, rollout, ring, offered, fetched, installed, healthy, failed, rolled_back, pending, silent }
 }
 
 /// A panic in the middle of a count leaves sums that are off by one device at most.

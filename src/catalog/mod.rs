@@ -10,7 +10,9 @@
 mod bodies;
 mod census;
 mod commit;
+mod elsewhere;
 mod error;
+mod follow;
 mod health;
 mod offers;
 mod open;
@@ -34,7 +36,7 @@ mod tests;
 
 pub use census::CensusKey;
 pub use commit::{Catalog, Committed};
-pub use error::{CatalogError, CommitError};
+pub use error::{CatalogError, CommitError, FollowError, ReadOnly};
 pub use open::{CatalogOptions, Recovery};
 pub use reports::{DeviceStatus, ReportOutcome, ReportsOptions};
 pub use token_uses::TokenUses;

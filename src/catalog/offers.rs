@@ -13,7 +13,8 @@ use super::health::{Exposed, Tallies, to_recount};
 use super::record::{decode, encode};
 use super::reports::Reports;
 use crate::model::{
-    DeviceId, Event, EventRecord, ProductName, Release, Report, ReportEvent, ReportId, RingName, RolloutId, Snapshot,
+    DeviceId, Event, EventRecord, ProductName, Release, Report, ReportEvent, ReportId, RingName, Rollout, RolloutId,
+    Snapshot,
 };
 use crate::policy::health::Health;
 
@@ -143,14 +144,27 @@ impl Catalog {
     /// Begins to count for the rollouts that these records plan, before anybody can be offered anything of them.
     pub(super) fn begin_to_count(&self, snapshot: &Snapshot, records: &[Arc<EventRecord>]) {
         for record in records {
-            let Event::RolloutPlanned { product, .. } = &record.event else { continue };
-            let rollout = snapshot.product(product).and_then(|product| product.rollout(record.seq));
-            let Some(rollout) = rollout else { continue };
-            self.tallies.watch(rollout);
-            if let Err(error) = self.reports.note_begin(rollout.id) {
-                // Only a hint: without it the next start reads more lines.
-                tracing::warn!(%error, rollout = rollout.id, "where the reports on a rollout begin cannot be noted");
+            match &record.event {
+                Event::RolloutPlanned { product, .. } => {
+                    let rollout = snapshot.product(product).and_then(|product| product.rollout(record.seq));
+                    rollout.into_iter().for_each(|rollout| self.begin_to_count_one(rollout));
+                }
+                // Those that are counted already go on.
+                Event::BundleApplied { content, .. } => {
+                    content.rollouts.iter().for_each(|rollout| self.begin_to_count_one(rollout));
+                }
+                _ => {}
             }
+        }
+    }
+
+    fn begin_to_count_one(&self, rollout: &Rollout) {
+        if !self.tallies.watch(rollout) {
+            return;
+        }
+        if let Err(error) = self.reports.note_begin(rollout.id) {
+            // Only a hint: without it the next start reads more lines.
+            tracing::warn!(%error, rollout = rollout.id, "where the reports on a rollout begin cannot be noted");
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -95,6 +95,7 @@ impl Catalog {
             lost_offers: LostOffers::default(),
             census: CensusCache::default(),
             token_uses,
+            read_only_of: OnceLock::new(),
             stirred: tokio::sync::Notify::new(),
             published: ArcSwap::from_pointee(snapshot),
             writer: Mutex::new(Writer { newest, waiting: VecDeque::new() }),
@@ -108,6 +109,7 @@ impl Catalog {
             catalog.projection.advance(&catalog.snapshot(), &replay.records);
         }
         let recounted = catalog.reports.recount(&catalog.tallies, &catalog.snapshot(), catalog.now())?;
+        catalog.recount_receipts(&catalog.snapshot());
         let replayed = replay.replayed;
         let recovery =
             Recovery { torn: replay.torn, index: origin, rewritten, replayed, recounted, took: started.elapsed() };

@@ -1,5 +1,6 @@
 //! The catalog's records in the index: advanced behind each commit, loaded at start instead of replaying the journal.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +13,8 @@ use super::record::{Kind, Meta, PolicyRecord, decode, encode, share_path_key};
 use super::sum::Sum;
 use super::touched::{Changes, put_touched};
 use crate::model::{
-    AppliedPolicy, Denial, DeviceHistory, DeviceId, Enrolment, EventRecord, Freeze, Hold, Pin, Product, ProductName,
-    Refusal, Release, Rollout, Share, ShareParts, Snapshot, SnapshotParts, Token,
+    AppliedPolicy, Denial, DeviceHistory, DeviceId, Enrolment, Event, EventRecord, Freeze, Hold, OwnSite, Pin, Product,
+    ProductName, Refusal, Release, ReleaseId, Rollout, Share, ShareParts, SiteRecord, Snapshot, SnapshotParts, Token,
 };
 use crate::sys::fault;
 
@@ -55,6 +56,9 @@ impl Projection {
     }
 
     fn write(&self, snapshot: &Snapshot, records: &[Arc<EventRecord>]) -> Result<(), CatalogError> {
+        if records.iter().any(|record| matches!(record.event, Event::BundleApplied { .. })) {
+            return self.rewrite(snapshot);
+        }
         let mut changes = Changes::new();
         for record in records {
             put_touched(&mut changes, snapshot, record)?;
@@ -145,6 +149,7 @@ impl Projection {
             writer.put(Kind::Token.key("", Some(token.id)), token)?;
         }
         write_security(&mut writer, snapshot)?;
+        write_sites(&mut writer, snapshot)?;
         Ok(writer.sum)
     }
 
@@ -172,6 +177,9 @@ impl Projection {
         if let Some(keys) = self.tree.get(Kind::Keys.key("", None))? {
             (parts.trusted_keys, parts.origin_keys) = decode(&keys)?;
         }
+        parts.sites = self.all::<SiteRecord>(Kind::Site).collect::<Result<_, _>>()?;
+        parts.own_site = self.all::<OwnSite>(Kind::OwnSite).next().transpose()?;
+        parts.absent = self.all::<(ProductName, BTreeSet<ReleaseId>)>(Kind::Absent).collect::<Result<_, _>>()?;
         parts.devices = self.load_devices()?;
         Snapshot::restore(parts).map(Some).map_err(|why| CatalogError::Index { why })
     }
@@ -246,6 +254,20 @@ fn write_security(writer: &mut Rewriter<'_>, snapshot: &Snapshot) -> Result<(), 
     }
     if !(snapshot.trusted_keys().is_empty() && snapshot.origin_keys().is_empty()) {
         writer.put(Kind::Keys.key("", None), &(snapshot.trusted_keys(), snapshot.origin_keys()))?;
+    }
+    Ok(())
+}
+
+fn write_sites(writer: &mut Rewriter<'_>, snapshot: &Snapshot) -> Result<(), CatalogError> {
+    for site in snapshot.sites() {
+        writer.put(Kind::Site.key(site.name.as_str(), None), site)?;
+    }
+    if let Some(own) = snapshot.own_site() {
+        writer.put(Kind::OwnSite.key("", None), own)?;
+    }
+    for releases in snapshot.products().filter(|releases| !releases.absent().is_empty()) {
+        let name = &releases.product().name;
+        writer.put(Kind::Absent.key(name.as_str(), None), &(name, releases.absent()))?;
     }
     Ok(())
 }

@@ -35,6 +35,12 @@ pub(super) enum Kind {
     Keys = b'k' as isize,
     /// The refused versions of a product, in one record.
     Refusals = b'z' as isize,
+    /// An offline site that bundles are written for.
+    Site = b'i' as isize,
+    /// This server as an offline site.
+    OwnSite = b'u' as isize,
+    /// The releases of a product whose bytes are not here, in one record.
+    Absent = b'a' as isize,
 }
 
 impl Kind {

@@ -139,6 +139,6 @@ pub(crate) async fn release_added(catalog: &Catalog, product: &str, version: &st
         let _ = catalog.store().commit(done).unwrap();
     }
     let manifest = ReleaseManifest { product: parse(product), version: parse(version), barrier: false, artifacts };
-    let sequence = catalog.snapshot().product(&manifest.product).unwrap().releases().len() as u64 + 1;
+    let sequence = catalog.snapshot().product(&manifest.product).unwrap().next_sequence();
     Event::ReleaseAdded { release: manifest.id(), sequence, manifest, approval: ApprovalRule::Auto }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use super::testing::{World, actor, commit, product_added};
-use super::{Catalog, CommitError};
+use super::{Catalog, CommitError, ReadOnly};
 use crate::model::testing::{changes, dump};
 use crate::model::{Class, Event, Snapshot};
 
@@ -166,8 +167,44 @@ async fn play(catalog: &Arc<Catalog>, world: &World, changes: &[crate::model::te
     for (index, change) in changes.iter().enumerate() {
         world.clock.advance(SignedDuration::from_secs(index as i64 % 3 * 70 - 20));
         let build = |snapshot: &Snapshot, now: Timestamp| Ok::<_, &str>(change.events(snapshot, now));
-        catalog.commit(&actor("tester"), build).await.unwrap();
+        match catalog.commit(&actor("tester"), build).await {
+            // What an origin decides comes to an offline site by bundles only.
+            Err(CommitError::ReadOnly(ReadOnly::Site { .. })) => assert!(catalog.snapshot().applied_bundle().is_some()),
+            committed => drop(committed.unwrap()),
+        }
     }
+}
+
+#[tokio::test]
+async fn a_follower_takes_lines_that_continue_its_journal_and_nothing_else() {
+    let (origin_world, mirror_world) = (World::new(), World::new());
+    let origin = origin_world.catalog();
+    for _ in 0..3 {
+        commit(&origin, vec![devices_removed()]).await;
+    }
+    let segment = std::fs::read_dir(&origin_world.options.journal_dir).unwrap().next().unwrap().unwrap().path();
+    let journal = std::fs::read(segment).unwrap();
+    let lines: Vec<Bytes> =
+        journal.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(Bytes::copy_from_slice).collect();
+    assert_eq!(lines.len(), 3);
+    let mirror = mirror_world.catalog();
+    mirror.follow_only("https://origin.example");
+    mirror.follow(lines[..2].to_vec()).await.unwrap();
+    let forged = Bytes::from(String::from_utf8(lines[2].to_vec()).unwrap().replace("tester", "forger"));
+    for wrong in [&lines[0], &lines[1], &forged, &Bytes::from_static(b"{}"), &Bytes::from_static(b"a\nb")] {
+        let error = mirror.follow(vec![wrong.clone()]).await.unwrap_err();
+        assert_eq!(mirror.snapshot().seq(), 2, "{error}");
+    }
+    mirror.follow(lines[2..].to_vec()).await.unwrap();
+    assert_eq!(dump(&mirror.snapshot()), dump(&origin.snapshot()));
+    assert_eq!(mirror.head(), origin.head());
+    let build = |_: &Snapshot, _: Timestamp| Ok::<_, &str>(vec![devices_removed()]);
+    let refused = mirror.commit(&actor("tester"), build).await.unwrap_err();
+    assert!(refused.to_string().contains("https://origin.example"), "{refused}");
+    drop(mirror);
+    // The same bytes stand on both disks.
+    let copy = std::fs::read_dir(&mirror_world.options.journal_dir).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(std::fs::read(copy).unwrap(), journal);
 }
 
 proptest! {

@@ -75,6 +75,17 @@ pub(super) fn put_touched(
         | Event::KeyRevoked { .. }
         | Event::OriginKeyAdded { .. }
         | Event::OriginKeyRetired { .. } => put_trust(changes, snapshot, record)?,
+        Event::BundleExported { site, .. } | Event::ReceiptTaken { site, .. } => {
+            if let Some(known) = snapshot.site(site) {
+                changes.insert(Kind::Site.key(site.as_str(), None), Some(encode(known)?));
+            }
+        }
+        // What a bundle puts in place of everything else is written as a whole: see `Projection::write`.
+        Event::BundleApplied { .. } | Event::ReceiptGiven { .. } => {
+            if let Some(own) = snapshot.own_site() {
+                changes.insert(Kind::OwnSite.key("", None), Some(encode(own)?));
+            }
+        }
     }
     Ok(())
 }

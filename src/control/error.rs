@@ -1,6 +1,6 @@
 //! Why a change was refused.
 
-use crate::catalog::{CatalogError, CommitError};
+use crate::catalog::{CatalogError, CommitError, ReadOnly};
 use crate::journal::JournalError;
 use crate::model::policy::PolicyError;
 use crate::model::{
@@ -171,6 +171,9 @@ pub enum ControlError {
     /// The journal could not take it.
     #[error(transparent)]
     Journal(JournalError),
+    /// Changes are made elsewhere.
+    #[error(transparent)]
+    ReadOnly(ReadOnly),
 }
 
 impl From<CommitError<ControlError>> for ControlError {
@@ -179,6 +182,7 @@ impl From<CommitError<ControlError>> for ControlError {
             CommitError::Refused(refusal) => refusal,
             CommitError::Contradiction(error) => Self::Contradiction(error),
             CommitError::Journal(error) => Self::Journal(error),
+            CommitError::ReadOnly(error) => Self::ReadOnly(error),
         }
     }
 }

@@ -83,6 +83,14 @@ pub enum JournalError {
         /// What is wrong.
         fault: Fault,
     },
+    /// A line of another server's journal does not continue this one.
+    #[error("event {seq} of the upstream's journal does not continue this one: {fault}")]
+    Foreign {
+        /// The event that comes next.
+        seq: u64,
+        /// What is wrong with the line.
+        fault: Fault,
+    },
     /// The reader of the records did not accept one.
     #[error("{} line {line} (byte {offset}) cannot be applied: {reason}", .path.display())]
     Rejected {

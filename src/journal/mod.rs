@@ -35,6 +35,7 @@ mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::model::{Actor, Blake3Digest, Event, EventRecord};
@@ -79,6 +80,33 @@ impl Journal {
         let mut records = Vec::with_capacity(events.len());
         for event in events {
             records.push(Arc::new(next.append(now, actor, event, &mut bytes)?));
+        }
+        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(records) };
+        self.appender.enqueue(first.seq, last.seq, last.hash, bytes)?;
+        *chain = next;
+        Ok(records)
+    }
+
+    /// Queues lines of another server's journal as they are, each without its line feed: they must continue this one,
+    /// hash by hash. What [`enqueue`](Self::enqueue) says of waiting and crashes holds here, too.
+    ///
+    /// # Errors
+    /// Without any effect: [`JournalError::Foreign`] for a line that does not continue the chain, and those of
+    /// [`enqueue`](Self::enqueue).
+    pub fn enqueue_lines(&self, lines: &[Bytes]) -> Result<Vec<Arc<EventRecord>>, JournalError> {
+        let mut chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = chain.clone();
+        let mut bytes = Vec::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
+        let mut records = Vec::with_capacity(lines.len());
+        for line in lines {
+            let seq = next.head().0 + 1;
+            if line.len() >= MAX_LINE_BYTES || line.contains(&b'\n') {
+                return Err(JournalError::Foreign { seq, fault: Fault::TooLong });
+            }
+            let record = next.accept(line).map_err(|fault| JournalError::Foreign { seq, fault })?;
+            records.push(Arc::new(record));
+            bytes.extend_from_slice(line);
+            bytes.push(b'\n');
         }
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(records) };
         self.appender.enqueue(first.seq, last.seq, last.hash, bytes)?;

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Actor, ApprovalRule, Blake3Digest, Class, Device, DeviceId, EnrolmentId, GateFinding, GroupName, HoldId, HoldScope,
-    Inspection, KeyId, LayoutName, NameGlob, PinId, Plan, ProductName, PublicKey, Reason, ReleaseId, ReleaseManifest,
-    RolloutChange, RolloutId, RolloutKind, ShareFile, ShareName, Shown, TargetName, TokenId, TokenScope, Version,
+    Actor, AppliedBundle, ApprovalRule, Blake3Digest, Class, Device, DeviceId, EnrolmentId, Export, GateFinding,
+    GivenReceipt, GroupName, HoldId, HoldScope, Inspection, KeyId, LayoutName, NameGlob, PinId, Plan, ProductName,
+    PublicKey, Reason, ReleaseId, ReleaseManifest, RolloutChange, RolloutId, RolloutKind, ShareFile, ShareName, Shown,
+    SiteContent, SiteName, TakenReceipt, TargetName, TokenId, TokenScope, Version,
 };
 
 /// One line of the journal. `hash` covers every field before it, `prev` is the `hash` of the line before: the journal
@@ -291,6 +292,39 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
+    /// A bundle was signed for an offline site; its medium may still be on its way, or lost.
+    BundleExported {
+        /// The site.
+        site: SiteName,
+        /// The bundle.
+        export: Box<Export>,
+    },
+    /// A receipt of an offline site was taken.
+    ReceiptTaken {
+        /// The site.
+        site: SiteName,
+        /// What it says.
+        receipt: Box<TakenReceipt>,
+        /// Why the site is not where this origin thought it to be, where it is not: the next bundle is a full one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        astray: Option<String>,
+    },
+    /// This server, an offline site, serves from a bundle from now on: its content takes the place of what was there.
+    BundleApplied {
+        /// The site.
+        site: SiteName,
+        /// The bundle.
+        bundle: Box<AppliedBundle>,
+        /// What the origin decides for the site.
+        content: Box<SiteContent>,
+    },
+    /// This server, an offline site, signed a receipt.
+    ReceiptGiven {
+        /// The site.
+        site: SiteName,
+        /// The receipt.
+        receipt: Box<GivenReceipt>,
+    },
 }
 
 impl Event {
@@ -326,6 +360,49 @@ impl Event {
             Self::KeyRevoked { .. } => "key_revoked",
             Self::OriginKeyAdded { .. } => "origin_key_added",
             Self::OriginKeyRetired { .. } => "origin_key_retired",
+            Self::BundleExported { .. } => "bundle_exported",
+            Self::ReceiptTaken { .. } => "receipt_taken",
+            Self::BundleApplied { .. } => "bundle_applied",
+            Self::ReceiptGiven { .. } => "receipt_given",
+        }
+    }
+
+    /// Whether only an origin makes such a change: an offline site takes what comes of it from bundles instead.
+    pub const fn is_origins(&self) -> bool {
+        match self {
+            Self::ProductAdded { .. }
+            | Self::ReleaseAdded { .. }
+            | Self::ReleaseInspected { .. }
+            | Self::ReleaseRefused { .. }
+            | Self::ReleaseApproved { .. }
+            | Self::ReleasePublished { .. }
+            | Self::ReleaseWithdrawn { .. }
+            | Self::HoldAdded { .. }
+            | Self::HoldLifted { .. }
+            | Self::PinAdded { .. }
+            | Self::PinRemoved { .. }
+            | Self::PolicyApplied { .. }
+            | Self::RolloutPlanned { .. }
+            | Self::RolloutChanged { .. }
+            | Self::ProductFrozen { .. }
+            | Self::ProductReset { .. }
+            | Self::KeyTrusted { .. }
+            | Self::KeyRevoked { .. }
+            | Self::BundleExported { .. }
+            | Self::ReceiptTaken { .. } => true,
+            Self::DevicesImported { .. }
+            | Self::DevicesRemoved { .. }
+            | Self::ShareSwitched { .. }
+            | Self::TokenCreated { .. }
+            | Self::TokenRevoked { .. }
+            | Self::EnrolmentCreated { .. }
+            | Self::EnrolmentUsed { .. }
+            | Self::DeviceDenied { .. }
+            | Self::DeviceAllowed { .. }
+            | Self::OriginKeyAdded { .. }
+            | Self::OriginKeyRetired { .. }
+            | Self::BundleApplied { .. }
+            | Self::ReceiptGiven { .. } => false,
         }
     }
 }

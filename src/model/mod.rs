@@ -22,6 +22,7 @@ mod release;
 mod report;
 mod rollout;
 mod share;
+mod site;
 mod snapshot;
 mod span;
 mod target;
@@ -39,7 +40,7 @@ pub use event::{Event, EventRecord};
 pub use hold::{Hold, HoldId, HoldScope};
 pub use inspection::{Authenticode, GateFinding, Inspection, KernelContent, KernelKind, Refusal, VerifiedSignature};
 pub use key::{KeyId, OriginKey, PublicKey, TrustedKey};
-pub use name::{DeviceId, GroupName, LayoutName, NameError, Platform, ProductName, RingName, ShareName};
+pub use name::{DeviceId, GroupName, LayoutName, NameError, Platform, ProductName, RingName, ShareName, SiteName};
 pub use pin::{Pin, PinId};
 pub use product::{ApprovalRule, Class, Product, SignatureRule};
 pub use reach::{NameGlob, Reach};
@@ -51,6 +52,10 @@ pub use rollout::{
     Wave,
 };
 pub use share::{ActiveFile, RetiredFile, Share, ShareFile, SharePath, ShareSwitch, Shown};
+pub use site::{
+    AppliedBundle, BundleBase, BundleId, Export, GivenReceipt, JournalPlace, ObjectRef, OwnSite, ReceiptId,
+    ReceiptOutcome, RingTally, SiteContent, SitePolicy, SiteProduct, SiteRecord, SiteVersion, TakenReceipt,
+};
 pub use snapshot::{AppliedPolicy, ApplyError, ProductReleases, ShareParts, Snapshot, SnapshotParts};
 pub use span::{Span, SpanError};
 pub use target::{TargetName, TargetNameError};

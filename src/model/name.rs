@@ -120,6 +120,13 @@ name!(
     |text| is_slug(text, 64)
 );
 name!(
+    /// An offline site, which syncs by carried bundles.
+    SiteName,
+    "site name",
+    "1 to 64 lower-case letters, digits and inner '.', '_' or '-'",
+    |text| is_slug(text, 64)
+);
+name!(
     /// How a share arranges its files, for example `defender-windows`.
     LayoutName,
     "layout name",

@@ -10,11 +10,14 @@ mod apply;
 pub(crate) mod dump;
 #[cfg(test)]
 pub(crate) mod random;
+#[cfg(test)]
+mod random_sites;
 mod releases;
 mod restore;
 mod rollouts;
 mod security;
 mod shares;
+mod sites;
 #[cfg(test)]
 mod tests;
 
@@ -74,6 +77,7 @@ pub struct Snapshot {
     tokens: Arc<BTreeMap<TokenId, Arc<Token>>>,
     tokens_by_hash: Arc<HashMap<Blake3Digest, Arc<Token>>>,
     security: security::Security,
+    sites: sites::Sites,
 }
 
 impl Snapshot {

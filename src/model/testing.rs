@@ -78,7 +78,7 @@ impl TestJournal {
         let artifacts = platforms.iter().map(artifact).collect();
         let version: Version = parse(version);
         let manifest = ReleaseManifest { product: product.clone(), version, barrier, artifacts };
-        let sequence = self.snapshot.product(&product).map_or(0, |known| known.releases().len()) as u64 + 1;
+        let sequence = self.snapshot.product(&product).map_or(1, |known| known.next_sequence());
         let release = manifest.id();
         self.push(Event::ReleaseAdded { release, sequence, manifest, approval: ApprovalRule::Auto });
         release

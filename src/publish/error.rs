@@ -1,6 +1,6 @@
 //! Why an upload or a publication was refused.
 
-use crate::catalog::CommitError;
+use crate::catalog::{CommitError, ReadOnly};
 use crate::gate::Finding;
 use crate::journal::JournalError;
 use crate::model::{ApplyError, ProductName, ReleaseId, Version};
@@ -125,6 +125,9 @@ pub enum PublishError {
     /// The journal could not take it.
     #[error(transparent)]
     Journal(JournalError),
+    /// Changes are made elsewhere.
+    #[error(transparent)]
+    ReadOnly(ReadOnly),
 }
 
 impl From<CommitError<PublishError>> for PublishError {
@@ -133,6 +136,7 @@ impl From<CommitError<PublishError>> for PublishError {
             CommitError::Refused(refusal) => refusal,
             CommitError::Contradiction(error) => Self::Contradiction(error),
             CommitError::Journal(error) => Self::Journal(error),
+            CommitError::ReadOnly(error) => Self::ReadOnly(error),
         }
     }
 }

@@ -317,7 +317,7 @@ fn events(
         return Err(PublishError::Findings { product, version, findings: vec![finding] });
     }
     let rule = approval_rule(snapshot, releases.product().class, now);
-    let sequence = releases.releases().len() as u64 + 1;
+    let sequence = releases.next_sequence();
     let mut events = vec![Event::ReleaseAdded { release, sequence, manifest, approval: rule }];
     events.extend(inspection.map(inspected));
     if rule == ApprovalRule::Auto {

@@ -41,7 +41,8 @@ impl Snapshot {
         }
         self.apply_event(record).map_err(error)?;
         self.seq = record.seq;
-        self.time = Some(record.time);
+        // A bundle may have brought a later time than that of any clock here.
+        self.time = self.time.max(Some(record.time));
         Ok(())
     }
 
@@ -117,6 +118,10 @@ impl Snapshot {
             | Event::KeyRevoked { .. }
             | Event::OriginKeyAdded { .. }
             | Event::OriginKeyRetired { .. } => self.apply_security_event(record, stamp)?,
+            Event::BundleExported { .. }
+            | Event::ReceiptTaken { .. }
+            | Event::BundleApplied { .. }
+            | Event::ReceiptGiven { .. } => self.apply_site_event(record)?,
         }
         Ok(())
     }
@@ -165,7 +170,7 @@ impl Snapshot {
         added: Stamp,
     ) -> Result<(), String> {
         let releases = self.product_mut(&manifest.product)?;
-        let expected = releases.releases().len() as u64 + 1;
+        let expected = releases.next_sequence();
         if sequence != expected {
             return Err(format!("sequence {sequence} where {expected} comes next"));
         }

@@ -31,6 +31,8 @@ pub(crate) fn dump(snapshot: &Snapshot) -> Value {
         "denials": snapshot.denials().map(|denial| (denial, snapshot.denial(&denial.device))).collect::<Vec<_>>(),
         "trusted_keys": snapshot.trusted_keys(),
         "origin_keys": snapshot.origin_keys(),
+        "sites": snapshot.sites().map(|site| (site, snapshot.site(&site.name))).collect::<Vec<_>>(),
+        "own_site": snapshot.own_site(),
     })
 }
 
@@ -83,6 +85,7 @@ fn product(releases: &ProductReleases) -> Value {
         "rollbacks": releases.rollbacks().map(|rollout| rollout.id).collect::<Vec<_>>(),
         "freezes": releases.freezes(),
         "refusals": releases.refusals(),
+        "absent": releases.absent(),
         "changes": moments(|at| releases.next_change_after(at)),
     })
 }
@@ -119,6 +122,9 @@ pub(crate) fn parts(snapshot: &Snapshot) -> SnapshotParts {
             .collect(),
         trusted_keys: snapshot.trusted_keys().to_vec(),
         origin_keys: snapshot.origin_keys().to_vec(),
+        sites: snapshot.sites().map(|site| (**site).clone()).collect(),
+        own_site: snapshot.own_site().map(|own| (**own).clone()),
+        absent: snapshot.products().map(|product| (product.product().name.clone(), product.absent().clone())).collect(),
     }
 }
 

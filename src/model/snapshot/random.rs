@@ -21,7 +21,7 @@ pub(crate) struct Change {
 }
 
 /// Kinds of changes: one for each kind of event.
-const KINDS: u8 = 28;
+const KINDS: u8 = 32;
 
 /// Up to `max` changes, in an order that gives most of them something to work on.
 pub(crate) fn changes(max: usize) -> impl Strategy<Value = Vec<Change>> {
@@ -58,6 +58,7 @@ impl Change {
                 .filter(|token| token.revoked.is_none())
                 .map(|token| Event::TokenRevoked { token: token.id }),
             (18, _) => switch_share(snapshot, first, second, third, now),
+            (28..=31, _) => super::random_sites::event(snapshot, (kind, first, second, third), now),
             (20..=27, _) => security(snapshot, kind, first, second, now),
             (_, None) => add_product(snapshot, first),
             (14, Some(product)) => plan_rollout(snapshot, &product, second, third, now),
@@ -105,7 +106,7 @@ fn add_release(snapshot: &Snapshot, product: &ProductName, version: u8, third: u
     };
     let artifacts = (third % 4..=third % 4 + third % 2).map(artifact).collect();
     let manifest = ReleaseManifest { product: product.clone(), version, barrier: third.is_multiple_of(5), artifacts };
-    let (release, sequence) = (manifest.id(), known.releases().len() as u64 + 1);
+    let (release, sequence) = (manifest.id(), known.next_sequence());
     let approval = [ApprovalRule::Auto, ApprovalRule::Anyone, ApprovalRule::Other][usize::from(third % 3)];
     let mut events = vec![Event::ReleaseAdded { release, sequence, manifest, approval }];
     if approval == ApprovalRule::Auto {
@@ -318,11 +319,11 @@ fn security(snapshot: &Snapshot, kind: u8, first: u8, second: u8, now: Timestamp
     }
 }
 
-fn nth<T>(mut items: impl ExactSizeIterator<Item = T>, number: u8) -> Option<T> {
+pub(super) fn nth<T>(mut items: impl ExactSizeIterator<Item = T>, number: u8) -> Option<T> {
     let count = items.len().max(1);
     items.nth(usize::from(number) % count)
 }
 
-fn parse<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+pub(super) fn parse<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().unwrap()
 }

@@ -17,7 +17,7 @@ const REFUSALS_MAX: usize = 100;
 #[derive(Debug, Clone)]
 pub struct ProductReleases {
     product: Product,
-    /// Sequence `n` stands at index `n - 1`.
+    /// Sequence `n` stands at index `n - 1`, unless some are missing before it: at an offline site.
     releases: Vec<Arc<Release>>,
     by_version: HashMap<Version, u64>,
     by_id: HashMap<ReleaseId, u64>,
@@ -31,12 +31,13 @@ pub struct ProductReleases {
     pins: Vec<Arc<Pin>>,
     /// In order of id.
     rollouts: Vec<Arc<Rollout>>,
-    /// At index `n - 1` the places in `rollouts` of those that are for the release with sequence `n`.
-    rollouts_by_sequence: Vec<Vec<usize>>,
+    /// At the index of a release the places in `rollouts` of those that are for it.
+    rollouts_by_release: Vec<Vec<usize>>,
     /// The places in `rollouts` of rollbacks.
     rollbacks: Vec<usize>,
     freezes: Vec<Arc<Freeze>>,
     refusals: Vec<Refusal>,
+    absent: BTreeSet<ReleaseId>,
     /// Sorted times at which something that a decision looks at changed or will change.
     changes: Vec<Timestamp>,
 }
@@ -56,10 +57,11 @@ impl ProductReleases {
             holds: Vec::new(),
             pins: Vec::new(),
             rollouts: Vec::new(),
-            rollouts_by_sequence: Vec::new(),
+            rollouts_by_release: Vec::new(),
             rollbacks: Vec::new(),
             freezes: Vec::new(),
             refusals: Vec::new(),
+            absent: BTreeSet::new(),
             changes: Vec::new(),
         }
     }
@@ -74,10 +76,34 @@ impl ProductReleases {
         &self.releases
     }
 
+    /// The sequence that the next release gets.
+    pub fn next_sequence(&self) -> u64 {
+        self.releases.last().map_or(0, |last| last.sequence) + 1
+    }
+
     /// The release with this sequence.
     pub fn by_sequence(&self, sequence: u64) -> Option<&Arc<Release>> {
-        let index = usize::try_from(sequence.checked_sub(1)?).ok()?;
-        self.releases.get(index)
+        self.index_of(sequence).map(|index| &self.releases[index])
+    }
+
+    /// Where the release with this sequence stands.
+    fn index_of(&self, sequence: u64) -> Option<usize> {
+        let expected = usize::try_from(sequence.checked_sub(1)?).ok()?;
+        if self.releases.get(expected).is_some_and(|release| release.sequence == sequence) {
+            return Some(expected);
+        }
+        self.releases.binary_search_by_key(&sequence, |release| release.sequence).ok()
+    }
+
+    /// Whether a release's bytes are not here, and were never meant to be: an offline site knows some releases only by
+    /// name.
+    pub fn is_absent(&self, release: &ReleaseId) -> bool {
+        self.absent.contains(release)
+    }
+
+    /// The releases whose bytes are not here.
+    pub fn absent(&self) -> &BTreeSet<ReleaseId> {
+        &self.absent
     }
 
     /// The release of this version.
@@ -103,7 +129,10 @@ impl ProductReleases {
     /// The highest version among the releases up to this sequence, published or not: versions may fall where an older
     /// one was published on purpose.
     pub fn highest_version_up_to(&self, sequence: u64) -> Option<&Version> {
-        let index = usize::try_from(sequence.checked_sub(1)?).ok()?;
+        let index = match self.index_of(sequence) {
+            Some(index) => index,
+            None => self.releases.partition_point(|release| release.sequence <= sequence).checked_sub(1)?,
+        };
         self.highest.get(index).map(|highest| self.releases[*highest].version())
     }
 
@@ -140,8 +169,7 @@ impl ProductReleases {
 
     /// The rollouts for the release with this sequence, oldest first: its own, emergencies, and rollbacks to it.
     pub fn rollouts_of(&self, sequence: u64) -> impl DoubleEndedIterator<Item = &Arc<Rollout>> {
-        let index = usize::try_from(sequence).ok().and_then(|sequence| sequence.checked_sub(1));
-        let places = index.and_then(|index| self.rollouts_by_sequence.get(index));
+        let places = self.index_of(sequence).and_then(|index| self.rollouts_by_release.get(index));
         places.into_iter().flatten().map(|place| &self.rollouts[*place])
     }
 
@@ -159,6 +187,11 @@ impl ProductReleases {
     pub fn next_change_after(&self, at: Timestamp) -> Option<Timestamp> {
         let later = self.changes.partition_point(|time| *time <= at);
         self.changes.get(later).copied()
+    }
+
+    /// Says which releases' bytes are not here.
+    pub(super) fn set_absent(&mut self, absent: BTreeSet<ReleaseId>) {
+        self.absent = absent;
     }
 
     /// Keeps a refusal in place of an earlier one of the same version.
@@ -196,7 +229,7 @@ impl ProductReleases {
 
     /// The release with this id, to be changed at `at`.
     pub(super) fn change(&mut self, id: &ReleaseId, at: Timestamp) -> Option<&mut Release> {
-        let index = usize::try_from(*self.by_id.get(id)?).ok()?.checked_sub(1)?;
+        let index = self.index_of(*self.by_id.get(id)?)?;
         self.note_change(at);
         self.releases.get_mut(index).map(Arc::make_mut)
     }
@@ -235,11 +268,11 @@ impl ProductReleases {
             self.note_change(step.at);
         }
         let Some(place) = known else {
-            let index = usize::try_from(rollout.sequence - 1).unwrap_or(usize::MAX);
-            if self.rollouts_by_sequence.len() <= index {
-                self.rollouts_by_sequence.resize(self.releases.len(), Vec::new());
+            let Some(index) = self.index_of(rollout.sequence) else { return };
+            if self.rollouts_by_release.len() <= index {
+                self.rollouts_by_release.resize(self.releases.len(), Vec::new());
             }
-            self.rollouts_by_sequence[index].push(self.rollouts.len());
+            self.rollouts_by_release[index].push(self.rollouts.len());
             if matches!(rollout.kind, RolloutKind::Rollback { .. }) {
                 self.rollbacks.push(self.rollouts.len());
             }

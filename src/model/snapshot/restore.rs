@@ -1,13 +1,14 @@
 //! Putting a snapshot together again from stored parts, without replaying the journal.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::{AppliedPolicy, ProductReleases, Snapshot};
 use crate::model::{
-    Blake3Digest, Denial, DeviceHistory, DeviceId, Enrolment, Freeze, Hold, OriginKey, Pin, Product, ProductName,
-    Refusal, Release, Rollout, Share, SharePath, TargetName, Token, TrustedKey,
+    Blake3Digest, Denial, DeviceHistory, DeviceId, Enrolment, Freeze, Hold, OriginKey, OwnSite, Pin, Product,
+    ProductName, Refusal, Release, ReleaseId, Rollout, Share, SharePath, SiteRecord, TargetName, Token, TrustedKey,
 };
 
 /// A share and its paths.
@@ -50,6 +51,12 @@ pub struct SnapshotParts {
     pub trusted_keys: Vec<TrustedKey>,
     /// The origin's keys, in order of time.
     pub origin_keys: Vec<OriginKey>,
+    /// The offline sites that bundles are written for.
+    pub sites: Vec<SiteRecord>,
+    /// This server as an offline site.
+    pub own_site: Option<OwnSite>,
+    /// Releases whose bytes are not here, with their product.
+    pub absent: Vec<(ProductName, BTreeSet<ReleaseId>)>,
 }
 
 impl Snapshot {
@@ -90,7 +97,11 @@ impl Snapshot {
             let known = snapshot.product_mut(&product)?;
             refusals.into_iter().for_each(|refusal| known.refuse(refusal));
         }
+        for (product, absent) in parts.absent {
+            snapshot.product_mut(&product)?.set_absent(absent);
+        }
         snapshot.set_keys(parts.trusted_keys, parts.origin_keys);
+        snapshot.restore_sites(parts.sites, parts.own_site);
         snapshot.policies = Arc::new(parts.policies);
         snapshot.devices = Arc::new(parts.devices.into_iter().collect());
         Ok(snapshot)
@@ -98,13 +109,14 @@ impl Snapshot {
 }
 
 impl ProductReleases {
-    fn restore(product: Product, releases: Vec<Release>) -> Result<Self, String> {
+    /// The product with these releases, lowest sequence first; some may be missing, as they are at an offline site.
+    pub(super) fn restore(product: Product, releases: Vec<Release>) -> Result<Self, String> {
         let mut restored = Self::new(product);
         for release in releases {
-            let expected = restored.releases().len() as u64 + 1;
-            if release.sequence != expected {
+            let last = restored.releases().last().map_or(0, |last| last.sequence);
+            if release.sequence <= last {
                 let product = &restored.product().name;
-                return Err(format!("release {} of {product} where {expected} comes next", release.sequence));
+                return Err(format!("release {} of {product} behind release {last}", release.sequence));
             }
             restored.push(release);
         }

@@ -1,6 +1,6 @@
 //! Sums per ring and rollout, kept as votes change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -9,6 +9,9 @@ use super::metrics::Metrics;
 use super::silence::Waiting;
 use super::votes::{Conclusion, Entry, Vote};
 use crate::model::{Evidence, MetricName, RolloutId, Span};
+
+/// The most offline sites and mirrors whose sums are kept for one ring.
+const PLACES_MAX: usize = 10_000;
 
 /// Numbers of devices, each counted once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,11 +73,19 @@ pub(super) struct Ring {
     sums: Counts,
     waiting: Waiting,
     pub(super) metrics: Metrics,
+    /// The sums of other places, each by its name: of offline sites and mirrors.
+    elsewhere: BTreeMap<Box<str>, Counts>,
 }
 
 impl Ring {
     fn new(within: Option<Span>) -> Self {
-        Self { within, sums: Counts::default(), waiting: Waiting::default(), metrics: Metrics::default() }
+        Self {
+            within,
+            sums: Counts::default(),
+            waiting: Waiting::default(),
+            metrics: Metrics::default(),
+            elsewhere: BTreeMap::new(),
+        }
     }
 
     /// A device was offered the release.
@@ -111,7 +122,18 @@ impl Ring {
         }
     }
 
+    /// What the devices of another place said, in place of what is known of that place.
+    pub(super) fn set_elsewhere(&mut self, place: &str, counts: Counts) {
+        if self.elsewhere.len() < PLACES_MAX || self.elsewhere.contains_key(place) {
+            self.elsewhere.insert(place.into(), counts);
+        }
+    }
+
     pub(super) fn counts(&self, now: Timestamp) -> Counts {
+        self.elsewhere.values().copied().fold(self.counts_here(now), Counts::plus)
+    }
+
+    fn counts_here(&self, now: Timestamp) -> Counts {
         Counts { silent: self.within.map_or(0, |within| self.waiting.silent(within, now)), ..self.sums }
     }
 

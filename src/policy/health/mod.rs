@@ -106,6 +106,15 @@ impl Health {
         }
     }
 
+    /// What the devices of another place (an offline site, a mirror) said in all of one ring of a rollout: it takes the
+    /// place of what was known from there. Which devices these are, and what they share, is not known here.
+    pub fn set_elsewhere(&mut self, rollout: RolloutId, ring: usize, place: &str, counts: Counts) {
+        let tally = self.places.get(&rollout).and_then(|place| self.tallies[usize::from(*place)].as_mut());
+        if let Some(ring) = tally.and_then(|tally| tally.rings.get_mut(ring)) {
+            ring.set_elsewhere(place, counts);
+        }
+    }
+
     /// Whether a rollout is counted.
     pub fn is_watched(&self, rollout: RolloutId) -> bool {
         self.places.contains_key(&rollout)

@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::catalog::ReadOnly;
 use crate::control::rollouts::RolloutRefusal;
 use crate::control::{ControlError, OriginKeyRefusal};
 use crate::gate::Finding;
@@ -43,6 +44,7 @@ impl From<ControlError> for Problem {
             E::Report(_) => StatusCode::UNPROCESSABLE_ENTITY,
             E::Random(_) | E::Contradiction(_) | E::Catalog(_) => return failed(&error),
             E::Journal(journal) => return journal_failed(journal),
+            E::ReadOnly(read_only) => return elsewhere(read_only),
         };
         Self::with_detail(status, error.to_string())
     }
@@ -115,8 +117,14 @@ impl From<PublishError> for Problem {
             E::Store(store) => store_failed(&store),
             E::Contradiction(_) => failed(&error),
             E::Journal(journal) => journal_failed(&journal),
+            E::ReadOnly(read_only) => elsewhere(&read_only),
         }
     }
+}
+
+/// Changes are made at the origin, whose address the sentence has.
+pub(super) fn elsewhere(error: &ReadOnly) -> Problem {
+    Problem::with_detail(StatusCode::CONFLICT, error.to_string()).of_type("urn:ringfence:read-only")
 }
 
 fn store_failed(error: &StoreError) -> Problem {
@@ -151,6 +159,7 @@ fn journal_failed(error: &JournalError) -> Problem {
         | JournalError::MissingSegment { .. }
         | JournalError::EmptySegment { .. }
         | JournalError::Broken { .. }
+        | JournalError::Foreign { .. }
         | JournalError::Rejected { .. }
         | JournalError::SnapshotMismatch { .. }
         | JournalError::HeadMismatch { .. }
