@@ -2,6 +2,7 @@
 //! hands it out. `ARCHITECTURE.md` is the map.
 
 pub mod app;
+pub mod bundle;
 pub mod catalog;
 pub mod cli;
 pub mod client;
@@ -9,6 +10,7 @@ pub mod config;
 pub mod control;
 pub mod gate;
 pub mod journal;
+pub mod mirror;
 pub mod model;
 pub mod policy;
 pub mod publish;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::CatalogError;
 use super::record::{Kind, PolicyRecord, encode, share_path_key};
-use crate::model::{DeviceId, Event, EventRecord, ProductName, ReleaseId, ShareName, Snapshot, TargetName};
+use crate::model::{DeviceId, Event, EventRecord, ProductName, ReleaseId, ShareName, SiteName, Snapshot, TargetName};
 
 /// Records to be written, by key; nothing where one is to be removed.
 pub(super) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -34,11 +34,7 @@ pub(super) fn put_touched(
         Event::HoldAdded { .. } => put_hold(changes, snapshot, record.seq)?,
         Event::HoldLifted { hold, .. } => put_hold(changes, snapshot, *hold)?,
         Event::PinAdded { product, .. } => put_pins(changes, snapshot, product)?,
-        Event::PinRemoved { pin, .. } => {
-            if let Some(pin) = snapshot.pin(*pin) {
-                changes.insert(Kind::Pin.key("", Some(pin.id)), Some(encode(pin)?));
-            }
-        }
+        Event::PinRemoved { pin, .. } => put_pin(changes, snapshot, *pin)?,
         Event::PolicyApplied { .. } => {
             if let Some(policy) = snapshot.policies().iter().find(|policy| policy.seq == record.seq) {
                 changes.insert(Kind::Policy.key("", Some(policy.seq)), Some(encode(&PolicyRecord::of(policy))?));
@@ -75,17 +71,9 @@ pub(super) fn put_touched(
         | Event::KeyRevoked { .. }
         | Event::OriginKeyAdded { .. }
         | Event::OriginKeyRetired { .. } => put_trust(changes, snapshot, record)?,
-        Event::BundleExported { site, .. } | Event::ReceiptTaken { site, .. } => {
-            if let Some(known) = snapshot.site(site) {
-                changes.insert(Kind::Site.key(site.as_str(), None), Some(encode(known)?));
-            }
-        }
+        Event::BundleExported { site, .. } | Event::ReceiptTaken { site, .. } => put_site(changes, snapshot, site)?,
         // What a bundle puts in place of everything else is written as a whole: see `Projection::write`.
-        Event::BundleApplied { .. } | Event::ReceiptGiven { .. } => {
-            if let Some(own) = snapshot.own_site() {
-                changes.insert(Kind::OwnSite.key("", None), Some(encode(own)?));
-            }
-        }
+        Event::BundleApplied { .. } | Event::ReceiptGiven { .. } => put_own_site(changes, snapshot)?,
     }
     Ok(())
 }
@@ -141,6 +129,27 @@ fn put_share<'a>(
     for path in paths {
         let value = share.paths().get(path).map(|known| encode(&(path, known))).transpose()?;
         changes.insert(share_path_key(name, path), value);
+    }
+    Ok(())
+}
+
+fn put_pin(changes: &mut Changes, snapshot: &Snapshot, id: u64) -> Result<(), CatalogError> {
+    if let Some(pin) = snapshot.pin(id) {
+        changes.insert(Kind::Pin.key("", Some(id)), Some(encode(pin)?));
+    }
+    Ok(())
+}
+
+fn put_site(changes: &mut Changes, snapshot: &Snapshot, name: &SiteName) -> Result<(), CatalogError> {
+    if let Some(site) = snapshot.site(name) {
+        changes.insert(Kind::Site.key(name.as_str(), None), Some(encode(site)?));
+    }
+    Ok(())
+}
+
+fn put_own_site(changes: &mut Changes, snapshot: &Snapshot) -> Result<(), CatalogError> {
+    if let Some(own) = snapshot.own_site() {
+        changes.insert(Kind::OwnSite.key("", None), Some(encode(own)?));
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod device;
 mod digest;
 mod enrolment;
 mod event;
+mod event_kind;
 mod hold;
 mod inspection;
 mod key;

@@ -36,8 +36,11 @@ pub(crate) const ROOMS: &[Room] = &[
     // Every change that is not a publication: products, approvals, holds, pins, policy, devices, tokens.
     // A policy's shares must have layouts that `share` knows.
     room("control", &["model", "signing", "policy", "store", "catalog", "journal", "share", "sys"]),
-    room("bundle", &["model", "signing", "store", "catalog", "publish", "sys"]),
-    room("mirror", &["model", "signing", "store", "catalog", "publish", "sys"]),
+    // What a site is given are decisions.
+    room("bundle", &["model", "signing", "policy", "store", "catalog", "publish", "sys"]),
+    // What the command line speaks to the admin listener with, and a mirror to its upstream.
+    room("client", &["model", "signing"]),
+    room("mirror", &["model", "signing", "policy", "journal", "store", "catalog", "publish", "client", "sys"]),
     room(
         "serve",
         &[
@@ -57,9 +60,22 @@ pub(crate) const ROOMS: &[Room] = &[
             "mirror",
         ],
     ),
-    // What the command line speaks to the admin listener with.
-    room("client", &["model", "signing"]),
-    room("config", &["model", "sys", "telemetry", "journal", "store", "catalog", "publish", "control", "serve"]),
+    room(
+        "config",
+        &[
+            "model",
+            "sys",
+            "telemetry",
+            "journal",
+            "store",
+            "catalog",
+            "publish",
+            "control",
+            "bundle",
+            "mirror",
+            "serve",
+        ],
+    ),
     room(
         "app",
         &[
@@ -76,6 +92,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "control",
             "share",
             "bundle",
+            "client",
             "mirror",
             "serve",
             "config",
@@ -83,7 +100,11 @@ pub(crate) const ROOMS: &[Room] = &[
     ),
     // `init` makes an admin token's secret as `control` spells it; `share stage` writes a tree where no server runs.
     // `release manifest` names media types as publishing does.
-    room("cli", &["model", "policy", "sys", "signing", "gate", "control", "share", "config", "client", "app"]),
+    // `bundle` reads and writes media where no server runs.
+    room(
+        "cli",
+        &["model", "policy", "sys", "signing", "gate", "control", "share", "bundle", "config", "client", "app"],
+    ),
     room("main", &["cli"]),
 ];
 

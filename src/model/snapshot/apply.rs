@@ -102,14 +102,7 @@ impl Snapshot {
             | Event::ProductFrozen { .. }
             | Event::ProductReset { .. } => self.apply_rollout_event(record, stamp)?,
             Event::ShareSwitched { .. } => self.apply_share_event(record)?,
-            Event::TokenCreated { scope, hash, expires_at } => {
-                let (id, scope, hash, expires_at) = (record.seq, scope.clone(), *hash, *expires_at);
-                self.set_token(Token { id, scope, hash, created: stamp, expires_at, revoked: None });
-            }
-            Event::TokenRevoked { token } => {
-                let token = self.tokens.get(token).ok_or_else(|| format!("there is no token {token}"))?;
-                self.set_token(Token { revoked: Some(stamp), ..Token::clone(token) });
-            }
+            Event::TokenCreated { .. } | Event::TokenRevoked { .. } => self.apply_token_event(record, stamp)?,
             Event::EnrolmentCreated { .. }
             | Event::EnrolmentUsed { .. }
             | Event::DeviceDenied { .. }
@@ -122,6 +115,21 @@ impl Snapshot {
             | Event::ReceiptTaken { .. }
             | Event::BundleApplied { .. }
             | Event::ReceiptGiven { .. } => self.apply_site_event(record)?,
+        }
+        Ok(())
+    }
+
+    fn apply_token_event(&mut self, record: &EventRecord, stamp: Stamp) -> Result<(), String> {
+        match &record.event {
+            Event::TokenCreated { scope, hash, expires_at } => {
+                let (id, scope, hash, expires_at) = (record.seq, scope.clone(), *hash, *expires_at);
+                self.set_token(Token { id, scope, hash, created: stamp, expires_at, revoked: None });
+            }
+            Event::TokenRevoked { token } => {
+                let token = self.tokens.get(token).ok_or_else(|| format!("there is no token {token}"))?;
+                self.set_token(Token { revoked: Some(stamp), ..Token::clone(token) });
+            }
+            other => return Err(format!("{} is no event of a token", other.name())),
         }
         Ok(())
     }
