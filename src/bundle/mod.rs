@@ -4,11 +4,22 @@
 //! What this room deliberately does not do: no HTTP, no rule about who may see what (it asks `policy`), and it never
 //! changes a medium that it reads.
 
+mod check;
+#[cfg(test)]
+mod check_tests;
 mod decode;
 mod encode;
 mod manifest;
+mod medium;
 mod root;
+#[cfg(test)]
+pub(crate) mod testing;
+mod trust;
+#[cfg(test)]
+mod trust_tests;
+mod volume;
 
+pub use check::{GROUPS_MAX, OBJECTS_MAX, SEGMENTS_MAX};
 pub use decode::{
     BASE_PIECE_MAX_BYTES, DecodeError, RATIO_MAX, RATIO_SLACK_BYTES, SEGMENT_MAX_BYTES, WINDOW_LOG_MAX, check_packing,
     decode,
@@ -18,4 +29,10 @@ pub use manifest::{
     BundleManifest, Encoding, FORMAT, Held, MANIFEST_MAX_BYTES, ManifestError, Object, Packed, Part, Segment, Totals,
     Volume,
 };
+pub use medium::{MANIFEST_NAME, Medium, MediumError, MediumFile, SIGNATURE_NAME, Survey, VolumeState};
 pub use root::root_of;
+pub use trust::{BundleRefusal, OriginTrust, verify};
+pub use volume::{
+    LIST_HEAD_BYTES, Layout, ListHead, NotThisVolume, PART_MAX_BYTES, PARTS_MAX, PackedObject, Piece, PlanError,
+    SIZE_MAX_BYTES, Span, VOLUME_MIN_BYTES, VOLUMES_MAX, VolumeOf, VolumePlan, check_list, volume_name, volume_number,
+};
