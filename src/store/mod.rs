@@ -7,6 +7,7 @@
 //! What this room deliberately does not do: it knows digests only (no products, releases or devices), it does not
 //! decide who may read a blob, and it keeps no truth in the index.
 
+mod batch;
 #[cfg(test)]
 mod conformance;
 mod error;
