@@ -7,7 +7,7 @@ const GAP_MAX_BYTES: u64 = 256 << 10;
 
 /// A piece of a volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Span {
+pub struct NeededSpan {
     /// The volume's number, from 1.
     pub volume: u32,
     /// Where in its file the piece begins.
@@ -54,8 +54,8 @@ impl Layout {
     }
 
     /// The pieces of volumes with the parts that are wanted, in order.
-    pub(super) fn spans(&self, mut is_wanted: impl FnMut(&Placed) -> bool) -> Vec<Span> {
-        let mut spans: Vec<Span> = Vec::new();
+    pub(super) fn spans(&self, mut is_wanted: impl FnMut(&Placed) -> bool) -> Vec<NeededSpan> {
+        let mut spans: Vec<NeededSpan> = Vec::new();
         for placed in self.0.iter().filter(|placed| is_wanted(placed)) {
             let Placed { volume, offset, size, .. } = *placed;
             let end = offset.saturating_add(size);
@@ -65,7 +65,7 @@ impl Layout {
                 {
                     last.size = last.size.max(end.saturating_sub(last.offset));
                 }
-                _ => spans.push(Span { volume, offset, size }),
+                _ => spans.push(NeededSpan { volume, offset, size }),
             }
         }
         spans

@@ -33,7 +33,7 @@ use crate::sys::durable;
 
 pub use self::error::ImportError;
 pub use self::finish::Finished;
-pub use self::layout::Span;
+pub use self::layout::NeededSpan;
 pub use self::take::{Damaged, Taken};
 
 /// Imports open at once.
@@ -84,9 +84,9 @@ pub struct Needed {
     /// Its place among the site's bundles.
     pub sequence: u64,
     /// What tells the rest: to be sent first, and then to be asked again. Empty once it is known.
-    pub first: Vec<Span>,
+    pub first: Vec<NeededSpan>,
     /// What has to be sent, in order of the volumes.
-    pub spans: Vec<Span>,
+    pub spans: Vec<NeededSpan>,
     /// How many objects are missing.
     pub missing_objects: u64,
     /// Their bytes, as they will lie in the store.
