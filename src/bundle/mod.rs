@@ -4,7 +4,9 @@
 //! What this room deliberately does not do: no HTTP, no rule about who may see what (it asks `policy`), and it never
 //! changes a medium that it reads.
 
+mod line;
 mod manifest;
+pub mod receipt;
 mod root;
 
 pub use manifest::{
