@@ -23,7 +23,10 @@ fn a_site_is_understood() {
     assert_eq!((ship.valid_for().as_secs(), ship.preload().as_secs(), ship.key()), (30 * 86_400, 0, None));
     assert!(policy.site(&"other".parse().unwrap()).is_none());
     let said: Vec<_> = policy.sentences().into_iter().filter(|sentence| sentence.contains("site")).collect();
-    insta::assert_snapshot!(said.join("\n"), @"");
+    insta::assert_snapshot!(said.join("\n"), @r"
+    A bundle for site plant-7 brings what pos and dc are shown and will be shown within 1 week, and can be imported for 2 weeks.
+    A bundle for site ship brings what pos are shown, and can be imported for 30 days.
+    ");
 }
 
 #[test]
@@ -34,7 +37,20 @@ fn what_is_wrong_with_a_site_is_said_with_its_line() {
          [[site]]\nname = \"c\"\ngroups = [\"dc\"]\nvalid_for = \"2d\"\npreload = \"3d\"\n[[site]]\ngroups = [\"dc\"]\n\
          [[site]]\nname = \"d\"\ngroups = [\"dc\"]\nvalid_for = \"366d\"\n[[site]]\nname = \"UPPER\"\ngroups = [\"dc\"]\n"
     );
-    insta::assert_snapshot!(findings(&text).join("\n"), @"");
+    insta::assert_snapshot!(findings(&text).join("\n"), @r#"
+    line 12: site "a" has no groups: list the groups whose decisions it is given
+    line 14: site "a" is defined twice
+    line 15: site "a", groups has 0 entries; write 1 to 2000
+    line 16: site "a" has no key "colour"; its keys are name, groups, valid_for, preload, key
+    line 19: site "b" is given group "nobody", which is not defined
+    line 19: site "b", groups names pos twice
+    line 20: site "b", valid_for is at least 1h
+    line 21: site "b", key: "x" is not a public key: 56 characters of base64 that begin with RW, as minisign writes it
+    line 26: site "c", preload is at most valid_for (2d)
+    line 27: a site has no name
+    line 32: site "d", valid_for: "366d" is too long: at most 365d can be written
+    line 34: name: "UPPER" is not a site name: 1 to 64 lower-case letters, digits and inner '.', '_' or '-'
+    "#);
 }
 
 #[test]
