@@ -10,7 +10,9 @@ mod check_tests;
 mod decode;
 mod encode;
 mod import;
+mod line;
 mod manifest;
+pub mod receipt;
 mod root;
 #[cfg(test)]
 pub(crate) mod testing;
