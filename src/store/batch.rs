@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::pipeline::{self, Content};
-use super::{Committed, FsBlobs, StagedDone, StoreError};
+use super::{Checked, Committed, FsBlobs, StagedDone, StoreError};
 use crate::sys::durable;
 use crate::sys::fault;
 use crate::sys::unnamed::UnnamedFile;
@@ -13,13 +13,14 @@ use crate::sys::unnamed::UnnamedFile;
 const BATCH_LEAST: usize = 4;
 
 impl FsBlobs {
-    /// Gives staged bodies their names, as [`super::BlobStore::commit`] does with one; all of them are durable on return,
+    /// Gives checked bodies their names, as [`super::BlobStore::commit`] does with one; all of them are durable on return,
     /// in the order given. The bodies are durable before the first name appears, as with one.
     ///
     /// Whatever else is written on this file system meanwhile is waited for, too. After an error some of the bodies may
     /// have their names; a sweep removes them.
-    pub fn commit_all(&self, staged: Vec<StagedDone>) -> Result<Vec<Committed>, StoreError> {
+    pub fn commit_all(&self, checked: Vec<Checked>) -> Result<Vec<Committed>, StoreError> {
         use super::BlobStore as _;
+        let staged: Vec<StagedDone> = checked.into_iter().map(Checked::into_staged).collect();
         if staged.len() < BATCH_LEAST {
             return staged.into_iter().map(|one| self.commit(one)).collect();
         }
@@ -62,7 +63,7 @@ mod tests {
 
     use super::super::{BlobStore as _, CommitOutcome, FsBlobsOptions, Verdict};
     use super::*;
-    use crate::model::Blake3Digest;
+    use crate::model::{Blake3Digest, ObjectRef, Sha256Digest};
 
     #[test]
     fn a_batch_is_as_good_as_one_after_the_other() {
@@ -75,8 +76,15 @@ mod tests {
         let path = store.path(&damaged);
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, b"bad").unwrap();
-        let staged = bodies.iter().map(|body| StagedDone::from_bytes(body.clone())).collect();
-        let committed = store.commit_all(staged).unwrap();
+        let checked = bodies.iter().map(|body| {
+            let expected =
+                ObjectRef { blake3: Blake3Digest::of(body), sha256: Sha256Digest::of(body), size: body.len() as u64 };
+            assert!(Checked::of_bytes(&expected, body.slice(1..)).is_err());
+            let other = ObjectRef { sha256: Sha256Digest::of(b"other"), ..expected };
+            assert!(Checked::of_bytes(&other, body.clone()).is_err());
+            Checked::of_bytes(&expected, body.clone()).unwrap()
+        });
+        let committed = store.commit_all(checked.collect()).unwrap();
         for (number, (body, committed)) in bodies.iter().zip(&committed).enumerate() {
             let digest = Blake3Digest::of(body);
             assert_eq!(*committed.protection.digest(), digest);

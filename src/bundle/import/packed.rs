@@ -1,15 +1,15 @@
 //! From an object's packed bytes to its staged body, with both digests compared.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::runtime::Handle;
 
-use crate::bundle::{Encoding, Object};
+use crate::bundle::{DecodeError, Encoding, Object, decode};
 use crate::catalog::Catalog;
-use crate::store::{BlobStore as _, StagedDone, StoreError};
+use crate::store::{BlockingIntake, Checked, IntakeError, StoreError};
 
 /// A body that is no larger than this is unpacked in memory.
 pub(super) const SMALL_MAX_BYTES: u64 = 256 << 10;
@@ -29,70 +29,55 @@ impl From<StoreError> for Unfit {
     }
 }
 
-/// Unpacks a body of any size into a staged file. For a blocking thread of the runtime.
-pub(super) fn stage_blocking(catalog: &Catalog, object: &Object, packed: impl Read) -> Result<StagedDone, Unfit> {
-    let (store, runtime) = (catalog.store(), Handle::current());
-    let mut staged = store.stage(Some(object.size))?;
-    let mut failed = None;
-    let unpacked = unpack(catalog, object, packed, &mut |bytes| {
-        runtime.block_on(staged.append(Bytes::copy_from_slice(bytes))).map_err(|error| {
-            let told = io::Error::other(error.to_string());
-            failed = Some(error);
-            told
-        })
-    });
-    if let Some(error) = failed {
-        return Err(error.into());
+impl From<IntakeError> for Unfit {
+    fn from(error: IntakeError) -> Self {
+        match error {
+            IntakeError::Store(error) => Self::Store(error),
+            other => Self::Damaged(other.to_string()),
+        }
     }
-    unpacked?;
-    check(object, runtime.block_on(staged.finish())?)
+}
+
+impl<E: Into<Unfit> + std::error::Error + 'static> From<DecodeError<E>> for Unfit {
+    fn from(error: DecodeError<E>) -> Self {
+        match error {
+            DecodeError::Taken(error) => error.into(),
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+impl From<Infallible> for Unfit {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// Unpacks a body of any size into a staged file. Blocks.
+pub(super) fn stage_blocking(catalog: &Catalog, object: &Object, packed: impl Read) -> Result<Checked, Unfit> {
+    let mut intake = BlockingIntake::begin(catalog.store(), object.body())?;
+    decode(object, base(catalog, object)?.as_deref(), packed, |bytes| intake.append(bytes))?;
+    Ok(intake.check()?)
 }
 
 /// Unpacks a small body. Blocks.
-pub(super) fn unpack_small(catalog: &Catalog, object: &Object, packed: &Bytes) -> Result<StagedDone, Unfit> {
+pub(super) fn unpack_small(catalog: &Catalog, object: &Object, packed: &Bytes) -> Result<Checked, Unfit> {
     if object.encoding == Encoding::Raw {
-        return check(object, StagedDone::from_bytes(packed.clone()));
+        return Ok(Checked::of_bytes(&object.body(), packed.clone())?);
     }
     let mut body = Vec::with_capacity(usize::try_from(object.size.min(SMALL_MAX_BYTES)).unwrap_or(0));
-    unpack(catalog, object, &packed[..], &mut |bytes| {
+    decode::<Infallible>(object, base(catalog, object)?.as_deref(), &packed[..], |bytes| {
         body.extend_from_slice(bytes);
         Ok(())
     })?;
-    check(object, StagedDone::from_bytes(body.into()))
+    Ok(Checked::of_bytes(&object.body(), body.into())?)
 }
 
-/// The staged body, if it is the one that is promised.
-pub(super) fn check(object: &Object, done: StagedDone) -> Result<StagedDone, Unfit> {
-    let wrong = |why: String| Err(Unfit::Damaged(why));
-    if done.size() != object.size {
-        return wrong(format!("it has {} bytes instead of {}", done.size(), object.size));
-    }
-    if *done.blake3() != object.blake3 {
-        return wrong(format!("its bytes have the BLAKE3 {}", done.blake3()));
-    }
-    if *done.sha256() != object.sha256 {
-        return wrong(format!("its bytes have the SHA-256 {}", done.sha256()));
-    }
-    Ok(done)
-}
-
-/// Gives the body's bytes to `out`, never more than are promised.
-fn unpack(
-    catalog: &Catalog,
-    object: &Object,
-    packed: impl Read,
-    out: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-) -> Result<(), Unfit> {
-    let base = match object.base {
-        None => None,
-        Some(base) => {
-            let body = catalog.body(&base.blake3, base.size)?;
-            let gone = || Unfit::Damaged(format!("it is a patch over {}, which is not here", base.blake3));
-            Some(body.ok_or_else(gone)?)
-        }
-    };
-    let _ = (base, packed, out);
-    Err(Unfit::Damaged("no decoder yet".into()))
+/// The body that a patch is over: a mapping, so that it takes no memory.
+fn base(catalog: &Catalog, object: &Object) -> Result<Option<Bytes>, Unfit> {
+    let Some(base) = object.base else { return Ok(None) };
+    let body = catalog.body(&base.blake3, base.size)?;
+    body.map(Some).ok_or_else(|| Unfit::Damaged(format!("it is a patch over {}, which is not here", base.blake3)))
 }
 
 /// The parts of an object, one after the other.
@@ -129,6 +114,6 @@ pub(super) fn stage(
     catalog: Arc<Catalog>,
     object: Object,
     packed: impl Read + Send + 'static,
-) -> tokio::task::JoinHandle<Result<StagedDone, Unfit>> {
+) -> tokio::task::JoinHandle<Result<Checked, Unfit>> {
     tokio::task::spawn_blocking(move || stage_blocking(&catalog, &object, packed))
 }

@@ -9,7 +9,7 @@ use super::packed::{Unfit, unpack_small};
 use super::session::Session;
 use super::take::Damaged;
 use crate::catalog::Catalog;
-use crate::store::{Committed, StagedDone, StoreError};
+use crate::store::{Checked, Committed, StoreError};
 
 /// Objects of one batch: each has a file open.
 const OBJECTS_MAX: usize = 512;
@@ -20,8 +20,8 @@ const BYTES_MAX: u64 = 256 << 20;
 
 /// One object of a batch.
 enum Waiting {
-    /// Whole and checked.
-    Staged(StagedDone),
+    /// Whole, in a file.
+    Staged(Checked),
     /// Still packed, in memory.
     Packed(Bytes),
 }
@@ -50,7 +50,7 @@ impl Batch {
     }
 
     /// Adds a body that is staged and checked.
-    pub(super) async fn add_staged(&mut self, object: usize, staged: StagedDone) -> Result<(), StoreError> {
+    pub(super) async fn add_staged(&mut self, object: usize, staged: Checked) -> Result<(), StoreError> {
         self.bytes += staged.size();
         self.waiting.push((object, Waiting::Staged(staged)));
         self.commit_if_full().await

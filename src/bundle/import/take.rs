@@ -13,13 +13,13 @@ use sha2::{Digest as _, Sha256};
 use super::Imports;
 use super::error::{ImportError, NAMED_MAX};
 use super::layout::{Placed, is_whole};
-use super::packed::{PartFiles, SMALL_MAX_BYTES, Unfit, check, stage};
+use super::packed::{PartFiles, SMALL_MAX_BYTES, Unfit, stage};
 use super::session::Session;
 use super::small::Batch;
 use super::stream::{Incoming, pipe};
-use crate::bundle::{Encoding, Object};
+use crate::bundle::{Encoding, Object, volume_name};
 use crate::model::{Blake3Digest, BundleId, Sha256Digest};
-use crate::store::{BlobStore as _, StagedDone};
+use crate::store::{Checked, Intake};
 use crate::sys::{durable, fault};
 
 /// How much of a part's file is written at once.
@@ -124,17 +124,17 @@ where
     }
 
     /// A body that lies in the volume as it is.
-    async fn stage_raw(&mut self, object: &Object, placed: &Placed) -> Result<Option<StagedDone>, Unfit> {
-        let mut staged = self.imports.catalog.store().stage(Some(object.size))?;
-        while staged.len() < placed.size {
-            let Some(bytes) = self.incoming.next(placed.size - staged.len()).await else { return Ok(None) };
-            staged.append(bytes).await?;
+    async fn stage_raw(&mut self, object: &Object, placed: &Placed) -> Result<Option<Checked>, Unfit> {
+        let mut intake = Intake::begin(self.imports.catalog.store(), object.body())?;
+        while intake.len() < placed.size {
+            let Some(bytes) = self.incoming.next(placed.size - intake.len()).await else { return Ok(None) };
+            intake.append(bytes).await?;
         }
-        check(object, staged.finish().await?).map(Some)
+        Ok(Some(intake.check().await?))
     }
 
     /// A body that a thread of its own unpacks while its bytes come in.
-    async fn stage_packed(&mut self, object: &Object, placed: &Placed) -> Result<Option<StagedDone>, Unfit> {
+    async fn stage_packed(&mut self, object: &Object, placed: &Placed) -> Result<Option<Checked>, Unfit> {
         let (sender, reader) = pipe();
         let unpacked = stage(self.imports.catalog.clone(), object.clone(), reader);
         let end = placed.offset.saturating_add(placed.size);
@@ -164,7 +164,7 @@ where
         &mut self,
         index: usize,
         object: &Object,
-        staged: Result<Option<StagedDone>, Unfit>,
+        staged: Result<Option<Checked>, Unfit>,
     ) -> Result<(), ImportError> {
         match staged {
             Ok(Some(staged)) => self.batch.add_staged(index, staged).await?,
@@ -205,10 +205,6 @@ where
         }
         Ok(())
     }
-}
-
-fn volume_name(number: u32) -> String {
-    format!("vol-{number:04}.tar")
 }
 
 /// Writes a part's file, durable on return; false where the bytes are not those that are promised.
