@@ -16,6 +16,7 @@ pub mod receipt;
 mod root;
 #[cfg(test)]
 pub(crate) mod testing;
+mod trust;
 mod volume;
 
 pub use check::{GROUPS_MAX, OBJECTS_MAX, SEGMENTS_MAX};
@@ -32,6 +33,7 @@ pub use manifest::{
     Volume,
 };
 pub use root::root_of;
+pub use trust::{BundleRefusal, OriginTrust, verify};
 pub use volume::{
     LIST_HEAD_BYTES, Layout, ListHead, NotThisVolume, PART_MAX_BYTES, PARTS_MAX, PackedObject, Piece, PlanError,
     SIZE_MAX_BYTES, Span, VOLUME_MIN_BYTES, VOLUMES_MAX, VolumeOf, VolumePlan, check_list, volume_name, volume_number,

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::content::{Content, STATE_MAX_BYTES};
 use super::error::ImportError;
 use super::layout::Layout;
-use super::trust::{Trust, Verified};
-use crate::bundle::{BundleManifest, Object};
+use super::trust::Verified;
+use crate::bundle::{BundleManifest, Object, OriginTrust};
 use crate::catalog::Catalog;
 use crate::model::{Blake3Digest, BundleId, KeyId, ObjectRef, PublicKey, Reason};
 use crate::store::{BlobStore as _, Protection};
@@ -24,7 +24,8 @@ const TRUST: &str = "trust.json";
 pub(super) struct Session {
     pub(super) id: BundleId,
     pub(super) manifest: BundleManifest,
-    pub(super) trust: Trust,
+    /// Whose bundles are taken once this one is applied.
+    pub(super) next: OriginTrust,
     pub(super) dir: PathBuf,
     pub(super) layout: Layout,
     /// For each object of the manifest, whether it is in the store.
@@ -44,7 +45,7 @@ struct Kept {
 impl Session {
     /// Over a manifest whose signature is good. Nothing is written yet.
     pub(super) fn new(catalog: &Catalog, verified: Verified, dir: &Path) -> Self {
-        let Verified { manifest, id, trust } = verified;
+        let Verified { manifest, id, next } = verified;
         let store = catalog.store();
         // Protected first and looked for afterwards: what is found then stays.
         let protections = manifest.objects.iter().map(|object| store.protect(object.blake3)).collect();
@@ -53,7 +54,7 @@ impl Session {
             layout: Layout::of(&manifest),
             here: manifest.objects.iter().map(|_| AtomicBool::new(false)).collect(),
             manifest,
-            trust,
+            next,
             dir: dir.to_owned(),
             content: OnceLock::new(),
             protections: Mutex::new(protections),
@@ -69,7 +70,7 @@ impl Session {
     /// Makes it outlive this process.
     pub(super) fn keep(&self, manifest: &str, signature: &str) -> std::io::Result<()> {
         durable::create_dir_durably(&self.dir)?;
-        let Trust { keys, retired } = self.trust.clone();
+        let OriginTrust { keys, retired } = self.next.clone();
         let trust = serde_json::to_vec(&Kept { keys, retired })?;
         durable::write_atomically(&self.dir.join(MANIFEST), manifest.as_bytes(), 0o600)?;
         durable::write_atomically(&self.dir.join(SIGNATURE), signature.as_bytes(), 0o600)?;
@@ -88,8 +89,8 @@ impl Session {
         if catalog.snapshot().applied_bundle().is_some_and(|applied| applied.sequence >= manifest.sequence) {
             return Err("a newer bundle is in place".to_owned());
         }
-        let trust = Trust { keys: kept.keys, retired: kept.retired };
-        Ok(Self::new(catalog, Verified { manifest, id, trust }, dir))
+        let next = OriginTrust { keys: kept.keys, retired: kept.retired };
+        Ok(Self::new(catalog, Verified { manifest, id, next }, dir))
     }
 
     /// An object of the manifest.

@@ -13,6 +13,7 @@ mod enrolments;
 mod explain;
 mod extract;
 mod holds;
+mod imports;
 mod inventory;
 mod journal;
 mod keys;
