@@ -13,10 +13,13 @@ mod import;
 mod line;
 mod manifest;
 pub mod receipt;
+mod medium;
 mod root;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trust;
+#[cfg(test)]
+mod trust_tests;
 mod volume;
 
 pub use check::{GROUPS_MAX, OBJECTS_MAX, SEGMENTS_MAX};
@@ -32,6 +35,7 @@ pub use manifest::{
     BundleManifest, Encoding, FORMAT, Held, MANIFEST_MAX_BYTES, ManifestError, Object, Packed, Part, Segment, Totals,
     Volume,
 };
+pub use medium::{MANIFEST_NAME, Medium, MediumError, MediumFile, SIGNATURE_NAME, Survey, VolumeState};
 pub use root::root_of;
 pub use trust::{BundleRefusal, OriginTrust, verify};
 pub use volume::{
