@@ -6,9 +6,11 @@
 
 mod manifest;
 mod root;
+mod scope;
 
 pub use manifest::{
     BundleManifest, Encoding, FORMAT, Held, MANIFEST_MAX_BYTES, ManifestError, Object, Packed, Part, Segment, Totals,
     Volume,
 };
 pub use root::root_of;
+pub use scope::{Scope, ScopeError, Terms, carried_of, scope};
