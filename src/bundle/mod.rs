@@ -4,13 +4,24 @@
 //! What this room deliberately does not do: no HTTP, no rule about who may see what (it asks `policy`), and it never
 //! changes a medium that it reads.
 
+mod check;
+#[cfg(test)]
+mod check_tests;
 mod manifest;
 mod root;
 mod scope;
+#[cfg(test)]
+pub(crate) mod testing;
+mod volume;
 
+pub use check::{GROUPS_MAX, OBJECTS_MAX, SEGMENTS_MAX};
 pub use manifest::{
     BundleManifest, Encoding, FORMAT, Held, MANIFEST_MAX_BYTES, ManifestError, Object, Packed, Part, Segment, Totals,
     Volume,
 };
 pub use root::root_of;
 pub use scope::{Scope, ScopeError, Terms, carried_of, scope};
+pub use volume::{
+    LIST_HEAD_BYTES, Layout, ListHead, NotThisVolume, PART_MAX_BYTES, PARTS_MAX, PackedObject, Piece, PlanError,
+    SIZE_MAX_BYTES, Span, VOLUME_MIN_BYTES, VOLUMES_MAX, VolumeOf, VolumePlan, check_list, volume_name, volume_number,
+};
