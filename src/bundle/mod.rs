@@ -7,6 +7,8 @@
 mod check;
 #[cfg(test)]
 mod check_tests;
+mod decode;
+mod encode;
 mod manifest;
 mod root;
 mod scope;
@@ -15,6 +17,11 @@ pub(crate) mod testing;
 mod volume;
 
 pub use check::{GROUPS_MAX, OBJECTS_MAX, SEGMENTS_MAX};
+pub use decode::{
+    BASE_PIECE_MAX_BYTES, DecodeError, RATIO_MAX, RATIO_SLACK_BYTES, SEGMENT_MAX_BYTES, WINDOW_LOG_MAX, check_packing,
+    decode,
+};
+pub use encode::{BASES_MAX, EncodeError, EncodeOptions, PackedBody, encode};
 pub use manifest::{
     BundleManifest, Encoding, FORMAT, Held, MANIFEST_MAX_BYTES, ManifestError, Object, Packed, Part, Segment, Totals,
     Volume,
