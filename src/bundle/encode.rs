@@ -145,7 +145,7 @@ fn whole(body: &Bytes, options: &EncodeOptions<'_>) -> Result<Option<PackedBody>
 }
 
 /// Whether pieces of the body become smaller.
-fn promises(body: &Bytes) -> Result<bool, EncodeError> {
+pub(super) fn promises(body: &Bytes) -> Result<bool, EncodeError> {
     let sample = if body.len() <= 3 * SAMPLE_BYTES {
         body.clone()
     } else {

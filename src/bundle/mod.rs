@@ -15,6 +15,7 @@ mod manifest;
 pub mod receipt;
 mod medium;
 mod root;
+mod scope;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trust;
@@ -38,6 +39,7 @@ pub use manifest::{
 pub use medium::{MANIFEST_NAME, Medium, MediumError, MediumFile, SIGNATURE_NAME, Survey, VolumeState};
 pub use root::root_of;
 pub use trust::{BundleRefusal, OriginTrust, verify};
+pub use scope::{Scope, ScopeError, Terms, carried_of, scope};
 pub use volume::{
     LIST_HEAD_BYTES, Layout, ListHead, NotThisVolume, PART_MAX_BYTES, PARTS_MAX, PackedObject, Piece, PlanError,
     SIZE_MAX_BYTES, Span, VOLUME_MIN_BYTES, VOLUMES_MAX, VolumeOf, VolumePlan, check_list, volume_name, volume_number,
