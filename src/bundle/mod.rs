@@ -7,7 +7,9 @@
 mod line;
 mod manifest;
 pub mod receipt;
+pub mod receive;
 mod root;
+pub mod standing;
 
 pub use manifest::{
     BundleManifest, Encoding, FORMAT, Held, MANIFEST_MAX_BYTES, ManifestError, Object, Packed, Part, Segment, Totals,
