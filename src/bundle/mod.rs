@@ -22,6 +22,8 @@ mod trust;
 #[cfg(test)]
 mod trust_tests;
 mod volume;
+pub mod receive;
+pub mod standing;
 
 pub use check::{GROUPS_MAX, OBJECTS_MAX, SEGMENTS_MAX};
 pub use decode::{
