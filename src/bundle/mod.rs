@@ -12,18 +12,18 @@ mod encode;
 mod import;
 mod line;
 mod manifest;
-pub mod receipt;
 mod medium;
+pub mod receipt;
+pub mod receive;
 mod root;
 mod scope;
+pub mod standing;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trust;
 #[cfg(test)]
 mod trust_tests;
 mod volume;
-pub mod receive;
-pub mod standing;
 
 pub use check::{GROUPS_MAX, OBJECTS_MAX, SEGMENTS_MAX};
 pub use decode::{
@@ -40,8 +40,8 @@ pub use manifest::{
 };
 pub use medium::{MANIFEST_NAME, Medium, MediumError, MediumFile, SIGNATURE_NAME, Survey, VolumeState};
 pub use root::root_of;
-pub use trust::{BundleRefusal, OriginTrust, verify};
 pub use scope::{Scope, ScopeError, Terms, carried_of, scope};
+pub use trust::{BundleRefusal, OriginTrust, verify};
 pub use volume::{
     LIST_HEAD_BYTES, Layout, ListHead, NotThisVolume, PART_MAX_BYTES, PARTS_MAX, PackedObject, Piece, PlanError,
     SIZE_MAX_BYTES, Span, VOLUME_MIN_BYTES, VOLUMES_MAX, VolumeOf, VolumePlan, check_list, volume_name, volume_number,

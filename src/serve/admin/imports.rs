@@ -249,5 +249,5 @@ async fn give(services: &AdminServices, actor: &Actor, site: &SiteName, about: A
     let (key, keys) = (services.origin.key(), services.origin.document(&services.catalog.snapshot()));
     let signer = Signer { key: &key, keys: &keys };
     let given = give_receipt(&services.catalog, actor, site, about, signer).await;
-    given.map(|(_, given)| given).map_err(|error| failed(&error))
+    Ok(given?.1)
 }

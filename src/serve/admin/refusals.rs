@@ -6,7 +6,6 @@ use std::fmt::Display;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::bundle::ImportError;
-use crate::catalog::ReadOnly;
 use crate::bundle::receipt::GiveError;
 use crate::bundle::receive::ReceiptRefusal;
 use crate::catalog::{CommitError, ReadOnly};
@@ -157,6 +156,10 @@ impl From<ImportError> for Problem {
             E::Rejected(error) => failed(&error),
             E::Journal(journal) => journal_failed(&journal),
             E::ReadOnly(read_only) => elsewhere(&read_only),
+        }
+    }
+}
+
 impl From<CommitError<ReceiptRefusal>> for Problem {
     fn from(error: CommitError<ReceiptRefusal>) -> Self {
         match &error {

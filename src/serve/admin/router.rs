@@ -17,10 +17,8 @@ use utoipa_axum::routes;
 use super::access::{Action, authorize};
 use super::{
     AdminServices, denials, enrolments, explain, holds, imports, inventory, journal, keys, maintenance, open,
-    origin_keys, pins, policies, products, releases, rollouts, shares, shares_add, shares_stage, tokens, uploads,
-    AdminServices, denials, enrolments, explain, holds, inventory, journal, keys, maintenance, open, origin_keys, pins,
-    policies, products, receipts, releases, rollouts, shares, shares_add, shares_stage, site_receipts, sites, tokens,
-    uploads,
+    origin_keys, pins, policies, products, receipts, releases, rollouts, shares, shares_add, shares_stage,
+    site_receipts, sites, tokens, uploads,
 };
 use crate::serve::problem::Problem;
 
@@ -113,7 +111,7 @@ fn guarded_routes() -> [(Action, Routes); 5] {
         .routes(routes!(imports::begin))
         .routes(routes!(imports::take))
         .routes(routes!(imports::finish))
-        .routes(routes!(imports::abandon));
+        .routes(routes!(imports::abandon))
         .routes(routes!(receipts::take))
         .routes(routes!(site_receipts::give));
     let administer = OpenApiRouter::new()
