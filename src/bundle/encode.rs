@@ -159,7 +159,7 @@ fn encoder_for(size: u64) -> Result<Encoder<'static>, EncodeError> {
 }
 
 /// Whether pieces of the body become smaller.
-fn promises(body: &Bytes) -> Result<bool, EncodeError> {
+pub(super) fn promises(body: &Bytes) -> Result<bool, EncodeError> {
     let sample = if body.len() <= 3 * SAMPLE_BYTES {
         body.clone()
     } else {

@@ -9,9 +9,15 @@ mod check;
 mod check_tests;
 mod decode;
 mod encode;
+mod import;
+mod line;
 mod manifest;
 mod medium;
+pub mod receipt;
+pub mod receive;
 mod root;
+mod scope;
+pub mod standing;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trust;
@@ -25,12 +31,16 @@ pub use decode::{
     decode,
 };
 pub use encode::{BASES_MAX, EncodeError, EncodeOptions, PackedBody, encode};
+pub use import::{
+    Begun, Brought, Damaged, Finished, IMPORTS_OPEN_MAX, ImportError, ImportOptions, Imports, Needed, NeededSpan, Taken,
+};
 pub use manifest::{
     BundleManifest, Encoding, FORMAT, Held, MANIFEST_MAX_BYTES, ManifestError, Object, Packed, Part, Segment, Totals,
     Volume,
 };
 pub use medium::{MANIFEST_NAME, Medium, MediumError, MediumFile, SIGNATURE_NAME, Survey, VolumeState};
 pub use root::root_of;
+pub use scope::{Scope, ScopeError, Terms, carried_of, scope};
 pub use trust::{BundleRefusal, OriginTrust, verify};
 pub use volume::{
     LIST_HEAD_BYTES, Layout, ListHead, NotThisVolume, PART_MAX_BYTES, PARTS_MAX, PackedObject, Piece, PlanError,
