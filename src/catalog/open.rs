@@ -97,6 +97,7 @@ impl Catalog {
             token_uses,
             read_only_of: OnceLock::new(),
             stirred: tokio::sync::Notify::new(),
+            advanced: tokio::sync::watch::Sender::new(snapshot.seq()),
             published: ArcSwap::from_pointee(snapshot),
             writer: Mutex::new(Writer { newest, waiting: VecDeque::new() }),
             finishing: Mutex::new(()),

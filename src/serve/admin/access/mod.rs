@@ -38,6 +38,8 @@ pub enum Action {
     Operate,
     /// Creates, lists and revokes tokens; trusts and revokes publishers' keys; replaces and retires the origin's.
     Administer,
+    /// Follows: reads the journal's lines, every blob, and the key under which tokens are kept; tells what devices said.
+    Follow,
 }
 
 /// Whether a role allows an action. Every role reads; nobody but an admin has two kinds of change in one hand.
@@ -47,7 +49,8 @@ pub const fn may(role: Role, action: Action) -> bool {
         (Role::Publisher, Action::Publish) => true,
         (Role::Approver, Action::Approve) => true,
         (Role::Operator, Action::Operate) => true,
-        (Role::Auditor | Role::Publisher | Role::Approver | Role::Operator, _) => false,
+        (Role::Mirror, Action::Follow) => true,
+        (Role::Auditor | Role::Publisher | Role::Approver | Role::Operator | Role::Mirror, _) => false,
     }
 }
 

@@ -47,7 +47,8 @@ gate = { samples = 20, failures = "2%", silence = "5%", within = "30m" }
 SHARES
 "#;
 
-pub(super) const ROLES: [Role; 5] = [Role::Auditor, Role::Publisher, Role::Approver, Role::Operator, Role::Admin];
+pub(super) const ROLES: [Role; 6] =
+    [Role::Auditor, Role::Publisher, Role::Approver, Role::Operator, Role::Admin, Role::Mirror];
 
 /// Whether a reach names products, and whether it names groups.
 pub(super) const REACHES: [(bool, bool); 3] = [(false, false), (true, false), (true, true)];
