@@ -47,7 +47,7 @@ use chain::Chain;
 pub use appender::{JournalOptions, JournalStats};
 pub use error::{Fault, JournalError, MAX_LINE_BYTES};
 pub use open::{Opened, TornTail};
-pub use raw::RawReader;
+pub use raw::{Continuation, RawReader};
 pub use read::{read, read_newest};
 pub use verify::{Verified, verify};
 

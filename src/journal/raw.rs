@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use super::error::JournalError;
+use super::chain::Chain;
+use super::error::{Fault, JournalError, MAX_LINE_BYTES};
 use super::reader::{LineReader, Next};
 use super::segment;
 use super::walk::locate;
+use crate::model::{Blake3Digest, EventRecord};
 
 /// The most places that are remembered: one for each reader that comes again.
 const MARKS_MAX: usize = 256;
@@ -94,6 +96,30 @@ impl RawReader {
 
     fn marks(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Mark>> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Checks lines of another server's journal as they come: whether each continues the one before, hash by hash.
+#[derive(Debug, Clone)]
+pub struct Continuation(Chain);
+
+impl Continuation {
+    /// Of a journal whose last record has this `seq` and `hash`; 0 and zeros for an empty one.
+    pub fn after(seq: u64, hash: Blake3Digest) -> Self {
+        Self(Chain::after(seq, hash))
+    }
+
+    /// Takes the next line, without its line feed.
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing was taken then.
+    pub fn accept(&mut self, line: &[u8]) -> Result<EventRecord, Fault> {
+        if line.len() >= MAX_LINE_BYTES { Err(Fault::TooLong) } else { self.0.accept(line) }
+    }
+
+    /// The last record's `seq` and `hash`.
+    pub fn head(&self) -> (u64, Blake3Digest) {
+        self.0.head()
     }
 }
 

@@ -1,6 +1,9 @@
 //! The server that a mirror follows, asked over the admin listener's follow routes.
 
+use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -8,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::protocol::{Ask, Hello, JOURNAL_BYTES_MAX, TalliesReport, WAIT_MAX_S};
-use crate::client::{Client, ClientError, ClientOptions, Download, Endpoint, TlsTrust};
+use crate::client::{Client, ClientError, ClientOptions, Download, Endpoint, EndpointError, TlsTrust, TrustedServers};
 use crate::journal::MAX_LINE_BYTES;
 use crate::model::Blake3Digest;
 use crate::signing::{STATEMENT_MAX_BYTES, Signed};
@@ -25,7 +28,60 @@ pub struct Upstream {
     patient: Client,
 }
 
+/// Where an upstream's admin listener is: `https://host:port`, `http://host:port` or `unix:/path`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamAddress(Endpoint);
+
+impl UpstreamAddress {
+    /// Whether it speaks TLS.
+    pub fn is_tls(&self) -> bool {
+        matches!(self.0, Endpoint::Tls { .. })
+    }
+
+    /// As the client takes it.
+    pub fn endpoint(&self) -> Endpoint {
+        self.0.clone()
+    }
+}
+
+impl FromStr for UpstreamAddress {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        text.parse().map(Self)
+    }
+}
+
+impl fmt::Display for UpstreamAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// By what an https upstream is trusted, and what it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamTrust {
+    /// The file with the CA, or the very certificate, as PEM.
+    pub ca: PathBuf,
+    /// The files with the mirror's own certificate and key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
 impl Upstream {
+    /// The upstream at this address.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn connect(
+        address: &UpstreamAddress,
+        token: Option<&str>,
+        trust: Option<UpstreamTrust>,
+    ) -> Result<Self, ClientError> {
+        let tls =
+            trust.map(|UpstreamTrust { ca, identity }| TlsTrust { servers: TrustedServers::IssuedBy(ca), identity });
+        Self::new(address.endpoint(), token, tls)
+    }
+
     /// The upstream at this address, which is shown `token`, or the certificate that `tls` names.
     ///
     /// # Errors
@@ -116,7 +172,11 @@ impl Upstream {
     pub async fn groups(&self, blob: &Blake3Digest) -> Result<Vec<[u8; 32]>, ClientError> {
         let bytes = self.client.get_bytes(&format!("/v1/follow/blobs/{blob}/groups"), GROUPS_MAX_BYTES).await?;
         let (values, rest) = bytes.as_chunks::<32>();
-        if rest.is_empty() { Ok(values.to_vec()) } else { Err(self.not_understood("values of 32 bytes each belong here")) }
+        if rest.is_empty() {
+            Ok(values.to_vec())
+        } else {
+            Err(self.not_understood("values of 32 bytes each belong here"))
+        }
     }
 
     fn signed_text(&self, answer: Value) -> Result<Signed, ClientError> {

@@ -100,7 +100,6 @@ impl TokenListener {
         match self {
             Self::Device => "device",
             Self::Admin => "admin",
-            Self::Mirror => "mirror",
             Self::Socket => "socket",
         }
     }

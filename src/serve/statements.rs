@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 
 use crate::control::{OriginKeys, sign};
+use crate::mirror::{Ask, Mirror, RelayError};
 use crate::model::policy::Group;
 use crate::model::{ProductName, Release, Snapshot, Version};
-use crate::policy::{Requester, decide_in_group};
+use crate::policy::{Requester, decide_in_group, group_of};
 use crate::signing::{Freshness, OfferLine, SecretKey, Signed, view_of};
 
 /// All that a requester of this group is to have now. `has` names the version that it has of one product.
@@ -46,6 +47,24 @@ fn offers(
     }
     offers.sort();
     offers
+}
+
+/// What a mirror passes on to whoever asks.
+pub(super) async fn relayed(
+    mirror: &Mirror,
+    snapshot: &Snapshot,
+    ask: Ask,
+    now: Timestamp,
+) -> Result<Signed, RelayError> {
+    let (device, address, platform, has) = match &ask {
+        Ask::Manifest { release } => return mirror.relay().manifest(snapshot, *release, now).await,
+        Ask::Freshness { device, address, platform, product, current } => {
+            (device.as_ref(), *address, platform.clone(), product.as_ref().zip(current.as_ref()))
+        }
+    };
+    let who = Requester { device, address, platform, current: None };
+    let expected = offers(snapshot, group_of(snapshot, &who, now), &who, has, now);
+    mirror.relay().freshness(snapshot, ask, &expected, now).await
 }
 
 /// A release's manifest, signed.

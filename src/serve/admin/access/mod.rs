@@ -13,10 +13,12 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::StatusCode;
 use http::request::Parts;
+use http::{Method, StatusCode};
 
 use super::AdminServices;
+use super::refusals::elsewhere;
+use crate::catalog::ReadOnly;
 use crate::model::Role;
 use crate::serve::problem::Problem;
 use identify::identify;
@@ -66,8 +68,20 @@ pub(super) async fn authorize(
         let detail = format!("the role {} does not allow this", person.role());
         return Err(Problem::with_detail(StatusCode::FORBIDDEN, detail));
     }
+    if let Some(origin) = services.catalog.origin().filter(|_| changes(action, &request)) {
+        // Before the body is read: nobody uploads a release only to be told.
+        return Err(elsewhere(&ReadOnly::Mirror { origin: origin.to_owned() }));
+    }
     request.extensions_mut().insert(person);
     Ok(next.run(request).await)
+}
+
+/// Whether a request would change what a mirror has from its origin. Its store is its own, and so is what stagers say.
+fn changes(action: Action, request: &Request) -> bool {
+    let path = request.uri().path();
+    let is_own = path.starts_with("/v1/store/") || (path.starts_with("/v1/shares/") && path.ends_with("/targets"));
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    !matches!(action, Action::Read | Action::Follow) && !reads && !is_own
 }
 
 impl FromRequestParts<Arc<AdminServices>> for Person {

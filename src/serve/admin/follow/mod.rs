@@ -24,6 +24,8 @@ use crate::serve::problem::Problem;
 
 pub(super) use blobs::{__path_blob, __path_groups, blob, groups};
 pub(super) use lines::{__path_journal, journal};
+pub(super) use signing::not_reached;
+pub(in crate::serve) use signing::not_relayed;
 pub(super) use signing::{__path_signed, __path_statement, signed, statement};
 pub(super) use standing::{__path_standing, standing};
 pub(super) use tallies::{__path_take, take};

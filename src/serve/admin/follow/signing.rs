@@ -45,8 +45,8 @@ pub(in crate::serve::admin) async fn signed(
     match services.follow.mirror.clone() {
         None => off_thread(move || own(&services, &ask)).await.map(Json),
         Some(mirror) => {
-            let snapshot = services.catalog.snapshot();
-            mirror.relay().signed(&snapshot, ask, services.catalog.clock_now()).await.map(Json).map_err(not_relayed)
+            let (snapshot, now) = (services.catalog.snapshot(), services.catalog.now());
+            statements::relayed(&mirror, &snapshot, ask, now).await.map(Json).map_err(not_relayed)
         }
     }
 }
@@ -73,7 +73,7 @@ fn own(services: &AdminServices, ask: &Ask) -> Result<Signed, Problem> {
     }
 }
 
-pub(super) fn not_reached() -> Problem {
+pub(in crate::serve::admin) fn not_reached() -> Problem {
     Problem::try_again(5, "this server is a mirror and has not reached its upstream yet")
 }
 

@@ -23,9 +23,7 @@ pub(in crate::serve::admin) async fn take(
     off_thread(move || {
         let now = services.catalog.now();
         services.follow.elsewhere.take(&actor, report, now).map_err(|error| match error {
-            ElsewhereError::TooMany { .. } => {
-                Problem::with_detail(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
-            }
+            ElsewhereError::TooMany { .. } => Problem::with_detail(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
             ElsewhereError::NotKept { .. } => failed(&error),
         })
     })
