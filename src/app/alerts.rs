@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::alert_command::AlertQueue;
 use super::share_alerts::{Ailment, ailments};
 use super::site_alerts::{SiteAilment, site_ailments};
+use crate::mirror::{AlarmKind, Mirror};
 use crate::model::{
     Evidence, GroupName, ProductName, ProductReleases, Rollout, RolloutChange, RolloutId, RolloutKind, ShareName,
     SiteName, Snapshot, Version,
@@ -24,7 +25,8 @@ use crate::share::Shares;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Alert {
     /// `halted`, `overdue`, `frozen`, `rollback`, `stale`, or a share's: `share_blocked`, `share_stale`, `share_behind`,
-    /// `share_edited`, or a site's: `site_silent`, `site_astray`, `site_expiring`.
+    /// `share_edited`; a site's: `site_silent`, `site_astray`, `site_expiring`; or a mirror's: `mirror_forked`,
+    /// `mirror_upstream_behind`, `mirror_untrusted`, `mirror_malformed`, `mirror_stale`.
     pub(super) alert: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) product: Option<ProductName>,
@@ -62,6 +64,7 @@ pub(super) struct Alerts {
     stale_count: Arc<AtomicUsize>,
     ailing: Mutex<BTreeSet<Ailment>>,
     sites: Mutex<BTreeSet<SiteAilment>>,
+    mirror: Mutex<BTreeSet<AlarmKind>>,
 }
 
 impl Alerts {
@@ -74,6 +77,7 @@ impl Alerts {
             stale_count,
             ailing: Mutex::default(),
             sites: Mutex::default(),
+            mirror: Mutex::default(),
         }
     }
 
@@ -129,6 +133,21 @@ impl Alerts {
         }
     }
 
+    /// Raises an alert for whatever is wrong with what a mirror follows, once until it no longer is.
+    pub(super) fn look_at_mirror(&self, mirror: &Mirror, now: Timestamp) {
+        let mut known = self.mirror.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::take(&mut *known);
+        for alarm in mirror.alarms(now) {
+            if !before.contains(&alarm.alarm) {
+                let (product, share, site, version) = (None, None, None, None);
+                let (rollout, group, evidence) = (None, None, None);
+                let (alert, reason, time) = (alarm.alarm.as_str(), alarm.reason, alarm.since);
+                self.raise(Alert { alert, product, share, site, version, rollout, group, reason, evidence, time });
+            }
+            known.insert(alarm.alarm);
+        }
+    }
+
     fn raise(&self, alert: Alert) {
         let Alert { alert: kind, product, share, site, version, rollout, group, reason, .. } = &alert;
         let product = product.as_ref().map(tracing::field::display);
@@ -137,7 +156,7 @@ impl Alerts {
         let version = version.as_ref().map(tracing::field::display);
         let group = group.as_ref().map(tracing::field::display);
         match *kind {
-            "halted" | "frozen" | "share_blocked" | "site_astray" => {
+            "halted" | "frozen" | "share_blocked" | "site_astray" | "mirror_forked" | "mirror_untrusted" => {
                 tracing::error!(alert = kind, product, share, site, version, rollout, group, reason, "alert");
             }
             _ => tracing::warn!(alert = kind, product, share, site, version, rollout, group, reason, "alert"),

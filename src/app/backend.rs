@@ -55,6 +55,10 @@ impl Backend for DeviceBackend {
     }
 
     async fn enrol(&self, code: String, csr: Option<String>) -> Result<Enrolled, EnrolError> {
+        if let Some(origin) = self.catalog.origin() {
+            let why = format!("this server is a mirror and enrols no device: enrol at its origin, {origin}");
+            return Err(EnrolError::Elsewhere(why));
+        }
         let code: EnrolmentCode = code.parse().map_err(not_enrolled)?;
         let Some(csr) = csr else {
             let enrolled = enrol_with_token(&self.catalog, &self.token_key, &code, self.enrolment.token_valid_for);

@@ -27,7 +27,7 @@ const JOURNAL: &str = "journal";
 /// The folder of open imports.
 const IMPORTS: &str = "imports";
 /// The file with the key under which tokens are kept.
-const TOKEN_KEY: &str = "token.key";
+pub(super) const TOKEN_KEY: &str = "token.key";
 
 /// An open data directory.
 pub struct Core {
@@ -135,6 +135,7 @@ fn catalog_options(settings: &Settings, is_index_ignored: bool) -> CatalogOption
             segment_max_bytes: settings.reports.segment_max_bytes,
             keep_for: settings.reports.keep_for,
         },
+        follows: settings.mirror.as_ref().map(|mirror| mirror.upstream.to_string()),
     }
 }
 

@@ -9,8 +9,10 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::catalog::Catalog;
+use crate::mirror::Mirror;
 use crate::publish::Publisher;
 
+use super::mirror_figures::encode_mirror;
 use super::rollout_figures::encode_rollouts;
 use super::share_figures::encode_shares;
 use super::site_figures::encode_sites;
@@ -22,6 +24,7 @@ pub(super) struct Figures {
     pub(super) publisher: Arc<Publisher>,
     pub(super) shares: Arc<Shares>,
     pub(super) stale_groups: Arc<AtomicUsize>,
+    pub(super) mirror: Option<Arc<Mirror>>,
 }
 
 impl std::fmt::Debug for Figures {
@@ -72,6 +75,9 @@ impl Collector for Figures {
         }
         let now = snapshot.present(self.catalog.clock_now());
         encode_rollouts(&mut encoder, &snapshot, now)?;
+        if let Some(mirror) = &self.mirror {
+            encode_mirror(&mut encoder, mirror, snapshot.seq(), self.catalog.clock_now())?;
+        }
         encode_shares(&mut encoder, &self.shares, &snapshot, now)?;
         encode_sites(&mut encoder, &snapshot, now)
     }

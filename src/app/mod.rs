@@ -24,6 +24,8 @@ mod gate_process;
 #[cfg(test)]
 mod gate_process_tests;
 mod keeper;
+mod mirror_figures;
+mod mirroring;
 mod offline;
 mod origin_key;
 #[cfg(test)]

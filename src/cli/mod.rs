@@ -21,6 +21,7 @@ mod journal;
 mod key;
 pub mod local;
 mod man;
+mod mirror;
 mod output;
 mod pin;
 mod policy;
@@ -127,6 +128,8 @@ enum Command {
     Token(token::Command),
     #[command(subcommand)]
     Key(key::Command),
+    #[command(subcommand)]
+    Mirror(mirror::Command),
     Fetch(Box<fetch::Args>),
     Completions(completions::Args),
     Man(man::Args),
@@ -157,6 +160,7 @@ impl Command {
             Self::Journal(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::Key(command) => command.run(),
+            Self::Mirror(command) => command.run(),
             Self::Fetch(args) => args.run(),
             Self::Completions(args) => args.run(),
             Self::Man(args) => args.run(),

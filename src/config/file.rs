@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gate::GateTable;
+use super::mirror::MirrorTable;
 use super::people::{OidcTable, PersonTable};
 use super::settings::{LogFormat, LogLevel};
 use super::targets::{StagerTable, TargetTable};
@@ -108,6 +109,9 @@ table! {
         signing: SigningTable = SigningTable::default(),
         /// This server as an offline site, which bundles are imported into.
         site: SiteTable = SiteTable::default(),
+        /// The server that this one follows, if it is a mirror.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        mirror: Option<MirrorTable> = None,
     }
 }
 

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gate::GateSettings;
+use super::mirror::MirrorSettings;
 use crate::model::{Actor, DeviceId, PublicKey, Reach, Role, ShareName, SiteName};
 use crate::serve::{IdentityRule, TlsOptions};
 
@@ -56,6 +57,8 @@ pub struct Settings {
     pub signing: SigningSettings,
     /// This server as an offline site.
     pub site: SiteSettings,
+    /// Whom this server follows, if it is a mirror.
+    pub mirror: Option<MirrorSettings>,
 }
 
 /// The listener that devices talk to.

@@ -10,6 +10,7 @@ use super::enrol::enrol_settings;
 use super::error::Finding;
 use super::file::{AdminTable, AlertTable, DeviceTable, File, LimitsTable, LogTable, SigningTable, StoreTable};
 use super::gate::gate_settings;
+use super::mirror::mirror_settings;
 use super::people::{oidc_settings, people_settings};
 use super::settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogSettings,
@@ -55,6 +56,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         oidc,
         signing,
         site,
+        mirror,
     } = file;
     let data = data_directory(&data, base)?;
     let LogTable { format, level } = log;
@@ -86,6 +88,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         oidc: oidc_settings(oidc, base)?,
         signing: signing_settings(signing, base)?,
         site: site_settings(site, base)?,
+        mirror: mirror_settings(mirror, base)?,
         data,
     };
     if overlap(settings.device.listen, settings.admin.listen) {

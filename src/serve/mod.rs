@@ -22,6 +22,7 @@ mod peer;
 mod probe;
 mod problem;
 mod quota;
+mod statements;
 mod steady_clock;
 mod stream;
 mod tls;

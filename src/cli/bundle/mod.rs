@@ -1,9 +1,9 @@
 //! `ringfence bundle`: what is carried between an origin and its offline sites.
 
-mod import;
-mod send;
 mod carried;
+mod import;
 mod receipt;
+mod send;
 mod sites;
 mod written;
 
