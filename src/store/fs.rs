@@ -63,6 +63,11 @@ impl FsBlobs {
         self.layout.path(digest)
     }
 
+    /// The blocking half of an upload on its own, for threads without a runtime.
+    pub(super) fn pipeline(&self, size_hint: Option<u64>) -> Result<Pipeline, StoreError> {
+        Pipeline::to_file(&self.layout.staging, size_hint)
+    }
+
     /// The blob's file, open for reading, with its length.
     fn open_file(&self, digest: &Blake3Digest) -> Result<Option<(File, u64)>, StoreError> {
         let path = self.layout.path(digest);
@@ -108,7 +113,7 @@ impl FsBlobs {
 
 impl BlobStore for FsBlobs {
     fn stage(&self, size_hint: Option<u64>) -> Result<Staged, StoreError> {
-        Pipeline::to_file(&self.layout.staging, size_hint).map(Staged::new)
+        self.pipeline(size_hint).map(Staged::new)
     }
 
     fn commit(&self, staged: StagedDone) -> Result<Committed, StoreError> {
