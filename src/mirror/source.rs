@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http_body_util::combinators::UnsyncBoxBody;
 
 use crate::model::Blake3Digest;
 
@@ -23,11 +22,14 @@ pub enum SourceError {
     Nonsense(String),
 }
 
-/// Bytes of a blob as they come in.
-pub type RangeBody = UnsyncBoxBody<Bytes, SourceError>;
-
 /// What a source does, while it does it.
 pub type SourceFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, SourceError>> + Send + 'a>>;
+
+/// Bytes of a blob as they come in.
+pub trait RangeBody: Send {
+    /// The next of them; `None` after the last.
+    fn next(&mut self) -> SourceFuture<'_, Option<Bytes>>;
+}
 
 /// Somebody who has blobs. Nothing that comes from it is believed before it was checked against the blob's digest.
 pub trait BlobSource: Send + Sync + 'static {
@@ -35,5 +37,5 @@ pub trait BlobSource: Send + Sync + 'static {
     fn groups<'a>(&'a self, blob: &'a Blake3Digest) -> SourceFuture<'a, Vec<[u8; 32]>>;
 
     /// These bytes of the blob. Returns once the source has begun to answer.
-    fn range<'a>(&'a self, blob: &'a Blake3Digest, range: Range<u64>) -> SourceFuture<'a, RangeBody>;
+    fn range<'a>(&'a self, blob: &'a Blake3Digest, range: Range<u64>) -> SourceFuture<'a, Box<dyn RangeBody>>;
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout};
 
 use super::figures::PullFigures;
@@ -13,8 +12,7 @@ use super::one::Pull;
 use super::pulls::PullOptions;
 use super::throttle::Throttle;
 use super::wanted::bytes_of;
-use crate::mirror::source::RangeBody;
-use crate::mirror::{BlobSource, SourceError};
+use crate::mirror::{BlobSource, RangeBody, SourceError};
 use crate::store::{GroupError, Sparse, StoreError};
 
 /// The pause before a range that broke in the middle is taken up again.
@@ -23,7 +21,7 @@ const RESUME_AFTER: Duration = Duration::from_millis(100);
 /// How a run ended.
 #[derive(Debug)]
 pub(super) enum RunEnd {
-    /// All of it is there.
+    /// All of it is there, or it made room for what somebody waits for.
     Whole,
     /// The source broke off and gave nothing more; `moved` if some of the run came before that.
     Broken { error: SourceError, moved: bool },
@@ -50,6 +48,8 @@ pub(super) struct Fetch {
     pub(super) figures: Arc<PullFigures>,
     /// The groups that are still to come, the first of them the one in `buffer`.
     left: Range<usize>,
+    /// Whether somebody waits for it.
+    is_wished: bool,
     /// What has come of the first group.
     buffer: BytesMut,
     /// For how long the source was waited for, since the last whole group.
@@ -60,10 +60,10 @@ impl Fetch {
     pub(super) fn new(
         (source, pull, sparse): (Arc<dyn BlobSource>, Arc<Pull>, Arc<Sparse>),
         (options, throttle, figures): (PullOptions, Arc<Throttle>, Arc<PullFigures>),
-        run: Range<usize>,
+        (run, is_wished): (Range<usize>, bool),
     ) -> Self {
         let (buffer, waited) = (BytesMut::new(), Duration::ZERO);
-        Self { source, pull, sparse, options, throttle, figures, left: run, buffer, waited }
+        Self { source, pull, sparse, options, throttle, figures, left: run, is_wished, buffer, waited }
     }
 
     /// Fetches until the run is whole, or an attempt brings nothing.
@@ -105,22 +105,25 @@ impl Fetch {
         let no_answer = || SourceError::Away(format!("no answer within {:?}", self.options.answer_timeout));
         let mut body = answer.unwrap_or_else(|_| Err(no_answer())).map_err(Stop::Broken)?;
         while !self.left.is_empty() {
-            let piece = self.receive(&mut body).await.map_err(Stop::Broken)?;
+            let piece = self.receive(&mut *body).await.map_err(Stop::Broken)?;
             self.figures.received(piece.len());
             self.throttle.pay(piece.len(), self.pull.urgency()).await;
             self.take(piece).await?;
+            if self.buffer.is_empty() && !self.is_wished && self.pull.has_wish() {
+                return Ok(());
+            }
         }
         Ok(())
     }
 
-    async fn receive(&mut self, body: &mut RangeBody) -> Result<Bytes, SourceError> {
+    async fn receive(&mut self, body: &mut dyn RangeBody) -> Result<Bytes, SourceError> {
         let asked = Instant::now();
-        let frame = timeout(self.options.stall_timeout, body.frame()).await;
+        let piece = timeout(self.options.stall_timeout, body.next()).await;
         self.waited += asked.elapsed();
-        match frame {
-            Ok(Some(Ok(frame))) => Ok(frame.into_data().unwrap_or_default()),
-            Ok(Some(Err(error))) => Err(error),
-            Ok(None) => Err(SourceError::Away("the answer ended early".to_owned())),
+        match piece {
+            Ok(Ok(Some(piece))) => Ok(piece),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(None)) => Err(SourceError::Away("the answer ended early".to_owned())),
             Err(_) => Err(SourceError::Away(format!("nothing came for {:?}", self.options.stall_timeout))),
         }
     }

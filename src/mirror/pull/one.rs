@@ -196,8 +196,14 @@ impl Pull {
         self.tell();
     }
 
-    pub(super) fn next_run(&self, most: usize) -> Option<Range<usize>> {
+    /// What to ask for next, and whether somebody waits for it.
+    pub(super) fn next_run(&self, most: usize) -> Option<(Range<usize>, bool)> {
         self.state().wanted.next_run(most)
+    }
+
+    /// Whether somebody waits for what is not even asked for.
+    pub(super) fn has_wish(&self) -> bool {
+        self.state().wanted.has_wish()
     }
 
     pub(super) fn give_back(&self, run: &Range<usize>) {

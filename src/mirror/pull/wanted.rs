@@ -45,7 +45,8 @@ pub(super) fn groups_of(bytes: &Range<u64>) -> Range<usize> {
 
 impl Wanted {
     pub(super) fn new(size: u64) -> Self {
-        let groups = count(size);
+        // The empty blob has one empty group.
+        let groups = count(size).max(1);
         Self { size, state: vec![Group::Missing; groups], missing: groups, lowest: 0, wishes: VecDeque::new() }
     }
 
@@ -77,17 +78,24 @@ impl Wanted {
         }
     }
 
-    /// What to ask for next, at most `most` groups in a row; they count as asked for. Wishes take turns.
-    pub(super) fn next_run(&mut self, most: usize) -> Option<Range<usize>> {
+    /// What to ask for next, at most `most` groups in a row, and whether somebody waits for it; they count as asked for.
+    /// Wishes take turns.
+    pub(super) fn next_run(&mut self, most: usize) -> Option<(Range<usize>, bool)> {
         while let Some(wish) = self.wishes.pop_front() {
             if let Some(run) = self.run_in(wish.clone(), most) {
                 self.wishes.push_back(run.end..wish.end);
-                return Some(run);
+                return Some((run, true));
             }
         }
         let run = self.run_in(self.lowest..self.state.len(), most)?;
         self.lowest = run.end;
-        Some(run)
+        Some((run, false))
+    }
+
+    /// Whether somebody waits for a group that is not asked for.
+    pub(super) fn has_wish(&self) -> bool {
+        let is_open = |wish: &Range<usize>| self.state.get(wish.clone()).is_some_and(|of| of.contains(&Group::Missing));
+        self.wishes.iter().any(is_open)
     }
 
     fn run_in(&mut self, within: Range<usize>, most: usize) -> Option<Range<usize>> {
@@ -138,25 +146,27 @@ mod tests {
         assert_eq!(groups_of(&(0..1)), 0..1);
         assert_eq!(groups_of(&(G - 1..G + 1)), 0..2);
         assert_eq!(groups_of(&(G..G)), 1..1);
-        assert!(Wanted::new(0).is_complete());
+        assert_eq!(Wanted::new(0).next_run(4), Some((0..1, false)));
     }
 
     #[test]
     fn what_is_waited_for_comes_first_and_wishes_take_turns() {
         let mut wanted = Wanted::new(20 * G);
-        assert_eq!(wanted.next_run(4), Some(0..4));
+        assert_eq!(wanted.next_run(4), Some((0..4, false)));
         wanted.wish(&(10 * G..16 * G));
         wanted.wish(&(5 * G..5 * G + 1));
-        assert_eq!(wanted.next_run(4), Some(10..14));
-        assert_eq!(wanted.next_run(4), Some(5..6));
-        assert_eq!(wanted.next_run(4), Some(14..16));
-        assert_eq!(wanted.next_run(4), Some(4..5));
-        assert_eq!(wanted.next_run(4), Some(6..10));
-        assert_eq!(wanted.next_run(4), Some(16..20));
+        assert_eq!(wanted.next_run(4), Some((10..14, true)));
+        assert!(wanted.has_wish());
+        assert_eq!(wanted.next_run(4), Some((5..6, true)));
+        assert_eq!(wanted.next_run(4), Some((14..16, true)));
+        assert!(!wanted.has_wish());
+        assert_eq!(wanted.next_run(4), Some((4..5, false)));
+        assert_eq!(wanted.next_run(4), Some((6..10, false)));
+        assert_eq!(wanted.next_run(4), Some((16..20, false)));
         assert_eq!(wanted.next_run(4), None);
         wanted.give_back(&(5..6));
         assert!(wanted.has_more());
-        assert_eq!(wanted.next_run(4), Some(5..6));
+        assert_eq!(wanted.next_run(4), Some((5..6, false)));
     }
 
     #[test]
@@ -182,7 +192,7 @@ mod tests {
             let mut asked = vec![false; usize::try_from(groups).unwrap()];
             for (start, length, most, breaks) in steps {
                 wanted.wish(&(start * G..(start + length) * G));
-                let Some(run) = wanted.next_run(most) else { break };
+                let Some((run, _)) = wanted.next_run(most) else { break };
                 prop_assert!(!run.is_empty() && run.len() <= most);
                 for group in run.clone() {
                     prop_assert!(!asked[group], "group {group} is asked for twice");
@@ -194,7 +204,7 @@ mod tests {
                     asked[run.start + 1..run.end].fill(false);
                 }
             }
-            while let Some(run) = wanted.next_run(3) {
+            while let Some((run, _)) = wanted.next_run(3) {
                 for group in run {
                     prop_assert!(!asked[group]);
                     asked[group] = true;
