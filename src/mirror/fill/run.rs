@@ -1,6 +1,6 @@
 //! The filling itself: look what is missing, pull it in order, look again when something changed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -58,7 +58,10 @@ struct Work {
     planned_at: Option<Instant>,
     /// What could not be pulled, and when it may be tried again.
     resting: BTreeMap<Blake3Digest, Instant>,
+    /// The upstream was away: nothing is begun until then.
+    paused_until: Option<Instant>,
     last_error: Option<String>,
+    active: BTreeSet<Blake3Digest>,
     running: JoinSet<(ObjectRef, Result<(), PullError>)>,
 }
 
@@ -128,7 +131,8 @@ impl Filler {
                 work.seq = seq;
                 work.desired = (plan.desired.len() as u64, plan.desired.iter().map(|object| object.size).sum());
                 work.missing = plan.missing.iter().map(|object| (object.blake3, *object)).collect();
-                work.queue = order.into_iter().filter(|object| plan.missing.contains(object)).collect();
+                let is_due = |object: &ObjectRef| plan.missing.contains(object) && !work.active.contains(&object.blake3);
+                work.queue = order.into_iter().filter(is_due).collect();
             }
             Ok(Err(error)) => {
                 tracing::error!(%error, "it cannot be seen which blobs are missing; it is looked again");
@@ -142,17 +146,26 @@ impl Filler {
     fn begin(&self, work: &mut Work) {
         let now = Instant::now();
         work.resting.retain(|_, until| *until > now);
+        if work.paused_until.is_some_and(|until| until > now) {
+            return;
+        }
         while work.running.len() < self.options.parallel_blobs.max(1) {
             let Some(place) = work.queue.iter().position(|object| !work.resting.contains_key(&object.blake3)) else {
                 return;
             };
             let Some(object) = work.queue.remove(place) else { return };
             match self.pulls.pull(object, Urgency::Background) {
-                Ok(pull) => drop(work.running.spawn(async move {
-                    let ended = pull.complete().await;
-                    (object, ended)
-                })),
-                Err(error) => work.failed(object, &error),
+                Ok(pull) => {
+                    work.active.insert(object.blake3);
+                    work.running.spawn(async move {
+                        let ended = pull.complete().await;
+                        (object, ended)
+                    });
+                }
+                Err(error) => {
+                    work.failed(object, &error);
+                    return;
+                }
             }
         }
     }
@@ -212,12 +225,16 @@ impl Work {
     fn ended(&mut self, ended: Result<(ObjectRef, Result<(), PullError>), tokio::task::JoinError>) {
         match ended {
             Ok((object, Ok(()))) => {
+                self.active.remove(&object.blake3);
                 self.missing.remove(&object.blake3);
                 if self.missing.is_empty() {
                     self.last_error = None;
                 }
             }
-            Ok((object, Err(error))) => self.failed(object, &error),
+            Ok((object, Err(error))) => {
+                self.active.remove(&object.blake3);
+                self.failed(object, &error);
+            }
             Err(error) => tracing::error!(%error, "waiting for a blob ended with a panic"),
         }
     }
@@ -227,6 +244,9 @@ impl Work {
         let rest = if matches!(error, PullError::Wrong(_)) { WRONG_RETRY_AFTER } else { RETRY_AFTER };
         self.resting.insert(object.blake3, Instant::now() + rest);
         self.queue.push_back(object);
+        if matches!(error, PullError::Away(_) | PullError::Busy(_)) {
+            self.paused_until = Some(Instant::now() + RETRY_AFTER);
+        }
         self.last_error = Some(error.to_string());
     }
 }

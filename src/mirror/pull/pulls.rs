@@ -231,6 +231,11 @@ async fn run(driving: Driving) {
             tracing::info!(blob = %object.blake3, size = object.size, "a blob was pulled");
         }
         Err(PullError::Stopped) => {}
+        // Of a server that is away, filling says so once, and every answer that fails for it.
+        Err(error @ PullError::Away(_)) => {
+            inner.figures.failed();
+            tracing::debug!(blob = %object.blake3, %error, "a blob could not be pulled");
+        }
         Err(error) => {
             inner.figures.failed();
             tracing::warn!(blob = %object.blake3, %error, "a blob could not be pulled");
