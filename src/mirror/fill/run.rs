@@ -15,7 +15,7 @@ use super::rate::Rate;
 use super::standing::{FillStanding, FillState};
 use crate::catalog::Catalog;
 use crate::mirror::pull::{PullError, Pulls, Urgency};
-use crate::model::policy::calendar::Windows;
+use crate::model::policy::Windows;
 use crate::model::{Blake3Digest, ObjectRef, ProductName};
 use crate::store::{BlobStore as _, StoreError, TransferPlan};
 

@@ -108,8 +108,10 @@ impl Fetch {
             let piece = self.receive(&mut *body).await.map_err(Stop::Broken)?;
             self.figures.received(piece.len());
             self.throttle.pay(piece.len(), self.pull.urgency()).await;
+            let before = self.left.start;
             self.take(piece).await?;
-            if self.buffer.is_empty() && !self.is_wished && self.pull.has_wish() {
+            if self.left.start > before && !self.is_wished && self.pull.has_wish() {
+                // What has come of the next group is given up: it costs less than the wait would.
                 return Ok(());
             }
         }

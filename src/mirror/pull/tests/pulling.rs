@@ -32,7 +32,7 @@ async fn blobs_of_all_lengths_come_in_whole() {
 
 #[tokio::test(start_paused = true)]
 async fn five_hundred_readers_cause_one_transfer() {
-    let mut source = TestSource { pace: Some(4_000_000), ..TestSource::default() };
+    let mut source = TestSource::paced(4_000_000);
     let truth = body(1, 20 * MIB);
     let object = source.add(truth.clone());
     let mirror = Arc::new(Mirror::of(source, PullOptions::default()));
@@ -59,7 +59,7 @@ async fn five_hundred_readers_cause_one_transfer() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_is_there_before_the_rest_for_who_waits_for_it() {
-    let mut source = TestSource { pace: Some(1 << 20), ..TestSource::default() };
+    let mut source = TestSource::paced(1 << 20);
     let object = source.add(body(2, 100 * MIB));
     let mirror = Mirror::of(source, PullOptions::default());
     let background = mirror.pulls.pull(object, Urgency::Background).unwrap();
@@ -93,7 +93,7 @@ async fn a_broken_transfer_goes_on_where_it_broke() {
 
 #[tokio::test(start_paused = true)]
 async fn a_restart_goes_on_with_what_is_there() {
-    let mut source = TestSource { pace: Some(1 << 20), ..TestSource::default() };
+    let mut source = TestSource::paced(1 << 20);
     let truth = body(4, 40 * MIB);
     let object = source.add(truth.clone());
     let mirror = Mirror::of(source, PullOptions::default());
@@ -179,7 +179,7 @@ async fn a_blob_with_another_sha256_is_not_taken() {
 
 #[tokio::test(start_paused = true)]
 async fn only_so_many_are_under_way() {
-    let mut source = TestSource { pace: Some(1_000), ..TestSource::default() };
+    let mut source = TestSource::paced(1_000);
     let objects: Vec<_> = (0..4).map(|seed| source.add(body(10 + seed, 10_000))).collect();
     let mirror = Mirror::of(source, PullOptions { partial_max: 3, waiters_max: 2, ..PullOptions::default() });
     let pulls: Vec<_> =

@@ -41,7 +41,7 @@ pub(crate) struct TestSource {
     /// Every turn from now on.
     pub(crate) always: Mutex<Option<Turn>>,
     /// Bytes a second of each answer.
-    pub(crate) pace: Option<u64>,
+    pace: Option<u64>,
     pub(crate) sent: Arc<AtomicU64>,
     pub(crate) ranges: Mutex<Vec<Range<u64>>>,
     pub(crate) lists: AtomicU64,
@@ -88,6 +88,11 @@ pub(crate) fn body(seed: u64, size: usize) -> Bytes {
 }
 
 impl TestSource {
+    /// One whose every answer is this slow.
+    pub(crate) fn paced(bytes_per_second: u64) -> Self {
+        Self { pace: Some(bytes_per_second), ..Self::default() }
+    }
+
     pub(crate) fn add(&mut self, body: Bytes) -> ObjectRef {
         let (blake3, sha256) = (Blake3Digest::of(&body), Sha256Digest::of(&body));
         let size = body.len() as u64;
