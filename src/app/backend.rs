@@ -1,5 +1,6 @@
 //! What the device listener needs, over the catalog.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,7 +12,10 @@ use crate::control::{
     ControlError, EnrolmentCode, Secret, TokenKey, enrol_with_certificate, enrol_with_token, open_enrolment,
     record_reports,
 };
-use crate::model::{Blake3Digest, DeviceId, Release, Report, RingName, Snapshot, TokenId, TokenListener, TokenScope};
+use crate::mirror::Pulls;
+use crate::model::{Blake3Digest, DeviceId, ObjectRef, Release, Report, RingName, Snapshot, TokenId, TokenListener, TokenScope};
+use crate::serve::http::Arriving;
+use crate::serve::pulled;
 use crate::serve::device::{Backend, EnrolError, Enrolled, EnrolledCredential, RecordReportsError, RecordedReports};
 
 /// The catalog as the device listener sees it.
@@ -19,6 +23,8 @@ pub(super) struct DeviceBackend {
     pub(super) catalog: Arc<Catalog>,
     pub(super) token_key: TokenKey,
     pub(super) enrolment: Enrolment,
+    /// Where this is a mirror: what is missing comes from the upstream.
+    pub(super) pulls: Option<Pulls>,
 }
 
 impl Backend for DeviceBackend {
@@ -36,6 +42,11 @@ impl Backend for DeviceBackend {
 
     fn body(&self, blob: &Blake3Digest, size: u64) -> Result<Option<Bytes>, String> {
         self.catalog.body(blob, size).map_err(|error| error.to_string())
+    }
+
+    async fn pull(&self, blob: ObjectRef, ranges: Vec<Range<u64>>) -> Option<Result<Vec<Box<dyn Arriving>>, String>> {
+        let sources = pulled(self.pulls.as_ref()?, blob, ranges).await;
+        Some(sources.map_err(|error| error.to_string()))
     }
 
     fn note_offer(&self, snapshot: &Snapshot, device: &DeviceId, release: &Release, ring: &RingName, now: Timestamp) {

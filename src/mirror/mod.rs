@@ -24,3 +24,10 @@ pub use relay::{Relay, RelayError};
 pub use standing::{Alarm, AlarmKind, Doing, LastWord, MissingBlobs, Standing};
 pub use trust::Doubt;
 pub use upstream::{Upstream, UpstreamAddress, UpstreamTrust};
+mod fill;
+mod pull;
+mod source;
+
+pub use fill::{FillOptions, FillStanding, FillState, Filler, desired};
+pub use pull::{Blame, Pull, PullCounts, PullError, PullFigures, PullOptions, Pulls, Reading, Urgency};
+pub use source::{BlobSource, RangeBody, SourceError, SourceFuture};

@@ -21,6 +21,7 @@ mod pace;
 mod peer;
 mod probe;
 mod problem;
+mod pulled;
 mod quota;
 mod statements;
 mod steady_clock;
@@ -37,6 +38,7 @@ pub use not_found::not_found;
 pub use peer::Peer;
 pub use probe::{health_of, health_of_socket};
 pub use problem::{Problem, ProblemDocument};
+pub use pulled::pulled;
 pub use quota::QuotaOptions;
 pub use tls::{ClientTrust, Expired, LoadedTls, MinimumVersion, Tls, TlsError, TlsMetrics, TlsOptions};
 

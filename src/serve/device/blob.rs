@@ -3,19 +3,27 @@
 //! A digest is not a capability: the request is answered only if a release that this requester may download contains
 //! the blob, and storage is not touched before that is known.
 
-use http::Request;
 use http::header::HeaderValue;
+use http::{Request, Response};
 use jiff::Timestamp;
 
 use super::offer::peer_address;
 use super::route::BlobName;
 use super::{Answer, Backend, Inner, Problem, Refusal, RequestBody};
-use crate::model::{Artifact, Release, Snapshot};
+use crate::model::{Artifact, ObjectRef, Release, Snapshot};
 use crate::policy::{Requester, may_download};
-use crate::serve::http::{Content, Representation, plan};
+use crate::serve::http::{BytesBody, Content, Plan, Representation, plan};
+
+/// What is sent of a blob.
+pub(super) enum Sent {
+    /// It is there.
+    Now(Response<BytesBody>),
+    /// It may come from an upstream.
+    Pulled(Box<Plan>, ObjectRef),
+}
 
 impl<B: Backend> Inner<B> {
-    pub(super) fn blob(&self, name: Option<&BlobName>, request: &Request<RequestBody>) -> Answer {
+    pub(super) fn blob(&self, name: Option<&BlobName>, request: &Request<RequestBody>) -> Result<Sent, Refusal> {
         let snapshot = self.backend.snapshot();
         let now = self.backend.now(&snapshot);
         let address = peer_address(request);
@@ -63,19 +71,41 @@ impl<B: Backend> Inner<B> {
     }
 
     /// Answers with these bytes or a part of them. Storage is touched only for bytes that are sent.
-    pub(super) fn send(&self, representation: &Representation, request: &Request<RequestBody>) -> Answer {
+    pub(super) fn send(
+        &self,
+        representation: &Representation,
+        request: &Request<RequestBody>,
+    ) -> Result<Sent, Refusal> {
         let plan = plan(request.method(), request.headers(), representation);
         if plan.content == Content::Nothing {
-            return Ok(plan.respond(&bytes::Bytes::new(), None));
+            return Ok(Sent::Now(plan.respond(&bytes::Bytes::new(), None)));
         }
         match self.backend.body(&representation.blake3, representation.size) {
-            Ok(Some(body)) => Ok(plan.respond(&body, None)),
-            Ok(None) => {
-                tracing::error!(blob = %representation.blake3, "a blob of a release is missing from the store");
-                Err(unavailable())
+            Ok(Some(body)) => return Ok(Sent::Now(plan.respond(&body, None))),
+            Ok(None) => {}
+            Err(error) => tracing::error!(blob = %representation.blake3, error, "a blob cannot be served"),
+        }
+        // What the journal names has both digests.
+        let sha256 = representation.sha256.ok_or_else(unavailable)?;
+        let object = ObjectRef { blake3: representation.blake3, sha256, size: representation.size };
+        Ok(Sent::Pulled(Box::new(plan), object))
+    }
+
+    /// The answer; bytes that are missing come from the upstream, if there is one.
+    pub(super) async fn sent(&self, sent: Sent) -> Answer {
+        let (plan, object) = match sent {
+            Sent::Now(response) => return Ok(response),
+            Sent::Pulled(plan, object) => (plan, object),
+        };
+        let ranges = plan.ranges().iter().map(|range| range.first..range.last + 1).collect();
+        match self.backend.pull(object, ranges).await {
+            Some(Ok(sources)) => Ok(plan.respond_arriving(sources)),
+            Some(Err(why)) => {
+                tracing::warn!(blob = %object.blake3, why, "a missing blob cannot be served");
+                Err(Problem::try_again(15, "the bytes are not here yet").into())
             }
-            Err(error) => {
-                tracing::error!(blob = %representation.blake3, error, "a blob cannot be served");
+            None => {
+                tracing::error!(blob = %object.blake3, "a blob of a release is missing from the store");
                 Err(unavailable())
             }
         }

@@ -28,6 +28,7 @@ mod tests;
 mod visit;
 
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,14 +41,14 @@ use jiff::{SignedDuration, Timestamp};
 use super::bodies::RequestBody;
 use super::certificate::IdentityRule;
 use super::connection::Handler;
-use super::http::BytesBody;
+use super::http::{Arriving, BytesBody};
 use super::not_found::not_found;
 use super::problem::Problem;
 use super::quota::{Quota, QuotaOptions};
 use super::steady_clock::SteadyClock;
 use crate::control::OriginKeys;
 use crate::mirror::Mirror;
-use crate::model::{Blake3Digest, DeviceId, Release, Report, ReportError, RingName, Snapshot, TokenId};
+use crate::model::{Blake3Digest, DeviceId, ObjectRef, Release, Report, ReportError, RingName, Snapshot, TokenId};
 use enrol::WrongCodes;
 pub use enrol::{EnrolError, Enrolled, EnrolledCredential};
 use group_cache::GroupCache;
@@ -70,6 +71,16 @@ pub trait Backend: Send + Sync + 'static {
     fn token_hash(&self, secret: &str) -> Option<Blake3Digest>;
     /// The bytes of a blob of this length; `None` if they are missing. An error is a sentence for the log.
     fn body(&self, blob: &Blake3Digest, size: u64) -> Result<Option<Bytes>, String>;
+    /// These ranges of a blob that is not there or damaged, one source for each, from an upstream; `None` where there is
+    /// none. Returns once the upstream has begun to give them. An error is a sentence for the log.
+    fn pull(
+        &self,
+        blob: ObjectRef,
+        ranges: Vec<Range<u64>>,
+    ) -> impl Future<Output = Option<Result<Vec<Box<dyn Arriving>>, String>>> + Send {
+        let _ = (blob, ranges);
+        std::future::ready(None)
+    }
     /// A device is being offered a release that it does not have, in the ring of its group. Never waits.
     fn note_offer(&self, snapshot: &Snapshot, device: &DeviceId, release: &Release, ring: &RingName, now: Timestamp);
     /// A device's token was used. Never waits.
@@ -258,13 +269,16 @@ impl<B: Backend> Inner<B> {
             }
             Route::Health => Ok(health()),
             Route::Offer(product) => self.offer(product.as_deref(), &request),
-            Route::Blob(name) => self.blob(name.as_ref(), &request),
+            Route::Blob(name) => {
+                let sent = self.blob(name.as_ref(), &request)?;
+                self.sent(sent).await
+            }
             Route::Share(asked) => {
-                let (response, wait) = self.share(asked.as_ref(), &request)?;
+                let (sent, wait) = self.share(asked.as_ref(), &request)?;
                 if let Some(left) = wait {
                     tokio::time::sleep(left).await;
                 }
-                Ok(response)
+                self.sent(sent).await
             }
             Route::Reports => self.reports(request).await,
             Route::Enrol => self.enrol(request).await,

@@ -11,15 +11,16 @@ mod stragglers;
 use std::time::Duration;
 
 use http::header::HeaderValue;
-use http::{Request, Response};
+use http::Request;
 use jiff::Timestamp;
 
+use super::blob::Sent;
 use super::offer::peer_address;
 use super::{Backend, Inner, Refusal, RequestBody};
 use crate::model::Snapshot;
 use crate::model::policy::{OpenTo, SharePolicy};
 use crate::policy::Requester;
-use crate::serve::http::{BytesBody, Representation};
+use crate::serve::http::Representation;
 use crate::share::{Found, files_at};
 pub(super) use path::{Place, ShareAddress};
 pub(super) use pick::{Moment, pick, wait};
@@ -31,7 +32,7 @@ impl<B: Backend> Inner<B> {
         &self,
         asked: Option<&ShareAddress>,
         request: &Request<RequestBody>,
-    ) -> Result<(Response<BytesBody>, Option<Duration>), Refusal> {
+    ) -> Result<(Sent, Option<Duration>), Refusal> {
         let snapshot = self.backend.snapshot();
         let now = self.backend.now(&snapshot);
         let address = peer_address(request);
@@ -56,7 +57,7 @@ impl<B: Backend> Inner<B> {
             Place::Folder(folder) => {
                 let files = files_at(&snapshot, policy, share, now);
                 let listed = listing::answer(&files, share.name(), folder, request).ok_or(Refusal::NotFound)?;
-                Ok((listed, None))
+                Ok((Sent::Now(listed), None))
             }
         }
     }

@@ -1,8 +1,10 @@
-//! The body of an answer: a short queue of slices of memory, with the exact length known from the start.
+//! The body of an answer: a short queue of slices of memory, or of bytes that still come in, with the exact length known
+//! from the start.
 
+use std::fmt::Debug;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -18,13 +20,29 @@ pub struct TruncatedBody {
     pub missing: u64,
 }
 
+/// Bytes that come in while the answer is being sent.
+pub trait Arriving: Debug + Send + 'static {
+    /// The next of them; `None` after the last. An error is a sentence for the log, and the end of the answer.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, String>>>;
+}
+
+/// A part of a body.
+#[derive(Debug)]
+pub enum Piece {
+    /// Bytes that are there.
+    There(Bytes),
+    /// Bytes that come in.
+    Arriving(Box<dyn Arriving>),
+}
+
 /// A body of exactly the declared length, or an error; never a shorter one and never a longer one.
 ///
 /// Each slice becomes one frame, so that a whole blob is handed over at once, unless a largest frame size is set.
 #[derive(Debug)]
 pub struct BytesBody {
     current: Bytes,
-    following: std::vec::IntoIter<Bytes>,
+    arriving: Option<Box<dyn Arriving>>,
+    following: std::vec::IntoIter<Piece>,
     declared: u64,
     remaining: u64,
     largest_frame_bytes: Option<NonZeroUsize>,
@@ -40,6 +58,7 @@ impl BytesBody {
     pub fn one(bytes: Bytes, declared: u64) -> Self {
         Self {
             current: bytes,
+            arriving: None,
             following: Vec::new().into_iter(),
             declared,
             remaining: declared,
@@ -49,7 +68,12 @@ impl BytesBody {
 
     /// These slices one after the other, which should be `declared` bytes together.
     pub fn many(slices: Vec<Bytes>, declared: u64) -> Self {
-        Self { following: slices.into_iter(), ..Self::one(Bytes::new(), declared) }
+        Self::pieces(slices.into_iter().map(Piece::There).collect(), declared)
+    }
+
+    /// These pieces one after the other, which should be `declared` bytes together.
+    pub fn pieces(pieces: Vec<Piece>, declared: u64) -> Self {
+        Self { following: pieces.into_iter(), ..Self::one(Bytes::new(), declared) }
     }
 
     /// Cuts frames to at most this many bytes. HTTP/2 over TLS copies less with frames that fit one record; HTTP/1.1
@@ -59,15 +83,30 @@ impl BytesBody {
     }
 
     /// The next frame's bytes, None at the end or where the source ends.
-    fn take(&mut self) -> Option<Bytes> {
+    fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         while self.current.is_empty() {
-            self.current = self.following.next()?;
+            if let Some(arriving) = &mut self.arriving {
+                match ready!(arriving.poll_next(cx)) {
+                    Some(Ok(bytes)) => self.current = bytes,
+                    Some(Err(why)) => {
+                        tracing::warn!(why, missing = self.remaining, "an answer is cut short");
+                        return Poll::Ready(None);
+                    }
+                    None => self.arriving = None,
+                }
+                continue;
+            }
+            match self.following.next() {
+                Some(Piece::There(bytes)) => self.current = bytes,
+                Some(Piece::Arriving(arriving)) => self.arriving = Some(arriving),
+                None => return Poll::Ready(None),
+            }
         }
         let limit = usize::try_from(self.remaining).unwrap_or(usize::MAX);
         let limit = self.largest_frame_bytes.map_or(limit, |largest| limit.min(largest.get()));
         let frame = self.current.split_to(limit.min(self.current.len()));
         self.remaining -= frame.len() as u64;
-        Some(frame)
+        Poll::Ready(Some(frame))
     }
 }
 
@@ -75,12 +114,12 @@ impl Body for BytesBody {
     type Data = Bytes;
     type Error = TruncatedBody;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TruncatedBody>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TruncatedBody>>> {
         let body = self.get_mut();
         if body.remaining == 0 {
             return Poll::Ready(None);
         }
-        Poll::Ready(Some(body.take().map(Frame::data).ok_or_else(|| {
+        Poll::Ready(Some(ready!(body.poll_take(cx)).map(Frame::data).ok_or_else(|| {
             let error = TruncatedBody { declared: body.declared, missing: body.remaining };
             // Told once; the body is over then.
             body.remaining = 0;
@@ -155,5 +194,38 @@ mod tests {
         assert_eq!(drain(BytesBody::one(Bytes::from_static(b"abc"), 2)), (vec![2], b"ab".to_vec(), None));
         let nothing = TruncatedBody { declared: 1, missing: 1 };
         assert_eq!(drain(BytesBody::one(Bytes::new(), 1)), (vec![], vec![], Some(nothing)));
+    }
+
+    /// Gives what it is told to, after a pending poll before each.
+    #[derive(Debug)]
+    struct Slowly(Vec<Result<Bytes, String>>, bool);
+
+    impl Arriving for Slowly {
+        fn poll_next(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, String>>> {
+            self.1 = !self.1;
+            if self.1 { Poll::Pending } else { Poll::Ready(self.0.pop()) }
+        }
+    }
+
+    #[test]
+    fn bytes_that_arrive_are_waited_for_and_an_error_cuts_the_body() {
+        let run = |mut pieces: Vec<Result<Bytes, String>>, declared| {
+            pieces.reverse();
+            let there = Piece::There(Bytes::from_static(b"<"));
+            let pieces = vec![there, Piece::Arriving(Box::new(Slowly(pieces, false))), Piece::There(">".into())];
+            let mut body = BytesBody::pieces(pieces, declared);
+            let (mut content, mut context) = (Vec::new(), Context::from_waker(Waker::noop()));
+            loop {
+                match Pin::new(&mut body).poll_frame(&mut context) {
+                    Poll::Ready(Some(Ok(frame))) => content.extend_from_slice(&frame.into_data().unwrap()),
+                    Poll::Ready(Some(Err(error))) => return (content, Some(error.missing)),
+                    Poll::Ready(None) => return (content, None),
+                    Poll::Pending => {}
+                }
+            }
+        };
+        let bytes = |text: &'static str| Ok(Bytes::from_static(text.as_bytes()));
+        assert_eq!(run(vec![bytes("ab"), bytes(""), bytes("c")], 5), (b"<abc>".to_vec(), None));
+        assert_eq!(run(vec![bytes("ab"), Err("gone".to_owned())], 5), (b"<ab".to_vec(), Some(2)));
     }
 }

@@ -14,7 +14,7 @@ pub mod plan;
 pub mod range;
 mod respond;
 
-pub use body::{BytesBody, TruncatedBody};
+pub use body::{Arriving, BytesBody, Piece, TruncatedBody};
 pub use plan::{Content, Plan, Representation, plan};
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::HeaderValue;
 
+use super::body::Piece;
 use super::range::ByteRange;
 use crate::model::Blake3Digest;
 
@@ -62,6 +63,18 @@ impl Multipart {
     /// The `Content-Type` of the answer.
     pub fn content_type(&self) -> Option<HeaderValue> {
         HeaderValue::try_from(format!("multipart/byteranges; boundary={}", self.boundary.0)).ok()
+    }
+
+    /// The ranges, in their order.
+    pub fn ranges(&self) -> impl Iterator<Item = ByteRange> {
+        self.parts.iter().map(|(_, range)| *range)
+    }
+
+    /// The answer as pieces: heads, and the content of each range as it is given.
+    pub fn pieces(self, contents: impl Iterator<Item = Piece>) -> Vec<Piece> {
+        let parts = self.parts.into_iter().zip(contents);
+        let framed = parts.flat_map(|((head, _), content)| [Piece::There(head), content]);
+        framed.chain([Piece::There(self.end)]).collect()
     }
 
     /// The answer as slices: heads and, uncopied, what `cut` gives for each range; up to and including the first range

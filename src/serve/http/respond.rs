@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use bytes::Bytes;
 use http::Response;
 
-use super::body::BytesBody;
+use super::body::{Arriving, BytesBody, Piece};
 use super::digest_fields::{self, CONTENT_DIGEST};
 use super::plan::{Content, Plan};
 use super::range::ByteRange;
@@ -35,6 +35,30 @@ impl Plan {
         }
         let body = BytesBody::many(slices, declared);
         response.map(|()| body.with_largest_frame(largest_frame_bytes))
+    }
+
+    /// The ranges of the representation that the content has, in its order.
+    pub fn ranges(&self) -> Vec<ByteRange> {
+        match &self.content {
+            Content::Nothing | Content::Whole(0) => Vec::new(),
+            Content::Whole(size) => vec![ByteRange { first: 0, last: size - 1 }],
+            Content::One(range) => vec![*range],
+            Content::Several(multipart) => multipart.ranges().collect(),
+        }
+    }
+
+    /// The answer, with content that comes in while it is sent: one source for each of [`Plan::ranges`]. A
+    /// `Content-Digest` over it, which would have to go first, is left out.
+    pub fn respond_arriving(self, sources: Vec<Box<dyn Arriving>>) -> Response<BytesBody> {
+        let declared = self.content_length();
+        let pieces = match self.content {
+            Content::Several(multipart) => multipart.pieces(sources.into_iter().map(Piece::Arriving)),
+            _ => sources.into_iter().map(Piece::Arriving).collect(),
+        };
+        let mut response = Response::new(BytesBody::pieces(pieces, declared));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
     }
 
     /// How many bytes follow the head.
