@@ -13,10 +13,12 @@ use crate::control::{
     record_reports,
 };
 use crate::mirror::Pulls;
-use crate::model::{Blake3Digest, DeviceId, ObjectRef, Release, Report, RingName, Snapshot, TokenId, TokenListener, TokenScope};
+use crate::model::{
+    Blake3Digest, DeviceId, ObjectRef, Release, Report, RingName, Snapshot, TokenId, TokenListener, TokenScope,
+};
+use crate::serve::device::{Backend, EnrolError, Enrolled, EnrolledCredential, RecordReportsError, RecordedReports};
 use crate::serve::http::Arriving;
 use crate::serve::pulled;
-use crate::serve::device::{Backend, EnrolError, Enrolled, EnrolledCredential, RecordReportsError, RecordedReports};
 
 /// The catalog as the device listener sees it.
 pub(super) struct DeviceBackend {

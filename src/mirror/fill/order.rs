@@ -38,12 +38,7 @@ pub fn desired(snapshot: &Snapshot, critical: &[ProductName], now: Timestamp) ->
 type Rank = (Reverse<bool>, Reverse<Option<Timestamp>>);
 
 /// The releases of a product that are worth having.
-fn wanted<'s>(
-    snapshot: &Snapshot,
-    policy: &Policy,
-    product: &'s ProductReleases,
-    now: Timestamp,
-) -> Vec<&'s Release> {
+fn wanted<'s>(snapshot: &Snapshot, policy: &Policy, product: &'s ProductReleases, now: Timestamp) -> Vec<&'s Release> {
     let is_out = |release: &&Release| {
         release.published_at.is_some_and(|at| at <= now)
             && release.state_at(now) != ReleaseState::Withdrawn

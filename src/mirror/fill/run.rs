@@ -131,7 +131,8 @@ impl Filler {
                 work.seq = seq;
                 work.desired = (plan.desired.len() as u64, plan.desired.iter().map(|object| object.size).sum());
                 work.missing = plan.missing.iter().map(|object| (object.blake3, *object)).collect();
-                let is_due = |object: &ObjectRef| plan.missing.contains(object) && !work.active.contains(&object.blake3);
+                let is_due =
+                    |object: &ObjectRef| plan.missing.contains(object) && !work.active.contains(&object.blake3);
                 work.queue = order.into_iter().filter(is_due).collect();
             }
             Ok(Err(error)) => {
@@ -196,10 +197,8 @@ impl Filler {
             opens_at: self.options.windows.as_ref().filter(|_| !is_open).and_then(|windows| next(windows, now)),
             last_error: work.last_error.clone(),
         };
-        let before = std::mem::replace(
-            &mut *self.standing.lock().unwrap_or_else(PoisonError::into_inner),
-            standing.clone(),
-        );
+        let before =
+            std::mem::replace(&mut *self.standing.lock().unwrap_or_else(PoisonError::into_inner), standing.clone());
         if before.state != state {
             let FillStanding { missing_blobs, missing_bytes, .. } = standing;
             tracing::info!(state = state.as_str(), missing_blobs, missing_bytes, "filling from the upstream");

@@ -65,7 +65,8 @@ pub(super) async fn drive(inner: &Arc<Inner>, pull: &Arc<Pull>) -> Result<Bytes,
         error => inner.wrong(pull.object(), error.to_string()),
     })?;
     let body = inner.store.open(&object.blake3, object.size)?;
-    body.map(|body| body.bytes).ok_or_else(|| PullError::Away("the blob was removed as soon as it was there".to_owned()))
+    body.map(|body| body.bytes)
+        .ok_or_else(|| PullError::Away("the blob was removed as soon as it was there".to_owned()))
 }
 
 /// The partial file, with values that were checked against the digest.

@@ -12,13 +12,13 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::PullError;
 use super::drive::drive;
 use super::figures::{Blame, PullFigures};
 use super::lanes::Lanes;
 use super::one::Pull;
 use super::reading::Reading;
 use super::throttle::{Throttle, Urgency};
-use super::PullError;
 use crate::mirror::BlobSource;
 use crate::model::{Blake3Digest, ObjectRef};
 use crate::store::{BlobStore as _, FsBlobs, StoreError, Verdict};
