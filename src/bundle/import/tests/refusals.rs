@@ -6,7 +6,7 @@ use super::world::{Given, Running, Site, brought, noise};
 use crate::bundle::BundleRefusal;
 use crate::bundle::import::{Begun, ImportError};
 use crate::bundle::testing::TestBundle;
-use crate::model::Blake3Digest;
+use crate::model::{Blake3Digest, BundleBase};
 use crate::signing::{KeyEntry, SecretKey, introduction};
 use crate::sys::clock::Clock as _;
 
@@ -141,6 +141,8 @@ async fn what_does_not_fit_together_is_refused_once_its_state_is_here() {
     let given = Given::new(1, &[&noise(1, 3_000), b"second"]);
     let good = given.bundle();
     let mut manifest = good.manifest.clone();
+    let root = manifest.root;
+    manifest.base = BundleBase::Assumed { bundle: good.id, root };
     manifest.root = crate::bundle::root_of(&[Blake3Digest::of(b"elsewhere")].into());
     let bad = TestBundle::signed(manifest, good.volumes.clone(), &given.make.secret);
     for span in run.needed(&bad).await.first {
