@@ -57,7 +57,8 @@ Exit codes:
   7  conflict: what exists contradicts it
   8  verification found damage
   9  staged, but a name that somebody has open could not be replaced yet
-  10  what an origin signed does not verify: nothing was written";
+  10  what an origin signed does not verify: nothing was written
+  11  a bundle is here in part: nothing of it is visible, and what is missing is named";
 
 const ABOUT: &str = "Stores every version of every update once, decides for each device which version it may see now, \
                      and hands it out";

@@ -1,7 +1,9 @@
 //! `ringfence bundle`: what is carried between an origin and its offline sites.
 
 mod carried;
-mod receipt;
+mod import;
+pub(super) mod receipt;
+mod send;
 mod sites;
 mod written;
 
@@ -10,6 +12,7 @@ use super::CliError;
 /// Carry decisions and bodies to offline sites, and their receipts back
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
+    Import(import::Args),
     Receipt(receipt::Args),
     Sites(sites::Args),
 }
@@ -17,6 +20,7 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn run(self) -> Result<(), CliError> {
         match self {
+            Self::Import(args) => args.run(),
             Self::Receipt(args) => args.run(),
             Self::Sites(args) => args.run(),
         }

@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::bundle::ImportError;
 use crate::bundle::receipt::GiveError;
 use crate::bundle::receive::ReceiptRefusal;
 use crate::catalog::{CommitError, ReadOnly};
@@ -118,6 +119,41 @@ impl From<PublishError> for Problem {
             E::OtherContent { .. } | E::Withdrawn { .. } => Self::with_detail(StatusCode::CONFLICT, error.to_string()),
             E::Store(store) => store_failed(&store),
             E::Contradiction(_) => failed(&error),
+            E::Journal(journal) => journal_failed(&journal),
+            E::ReadOnly(read_only) => elsewhere(&read_only),
+        }
+    }
+}
+
+impl From<ImportError> for Problem {
+    fn from(error: ImportError) -> Self {
+        use ImportError as E;
+        let detail = error.to_string();
+        let said = |status| Self::with_detail(status, detail.clone());
+        match error {
+            E::NotYours(_) => said(StatusCode::FORBIDDEN),
+            E::NotOpen(_) | E::NoVolume(_) => said(StatusCode::NOT_FOUND),
+            E::Untrusted(_) => said(StatusCode::UNPROCESSABLE_ENTITY).of_type("urn:ringfence:untrusted"),
+            E::Contradiction(_) => said(StatusCode::UNPROCESSABLE_ENTITY),
+            E::BaseMissing { ids, .. } => said(StatusCode::CONFLICT).with_missing(ids),
+            E::Partial { missing, .. } => said(StatusCode::CONFLICT).with_missing(missing),
+            E::NoKey
+            | E::OtherOrigin(_)
+            | E::OtherSite { .. }
+            | E::Expired { .. }
+            | E::Older { .. }
+            | E::JournalBehind { .. }
+            | E::Fork { .. }
+            | E::TooMany { .. } => said(StatusCode::CONFLICT),
+            E::NoSpace { .. } => said(StatusCode::INSUFFICIENT_STORAGE),
+            E::Busy => Self::try_again(1, &detail),
+            E::Store(store) => store_failed(&store),
+            E::Io(cause) if cause.kind() == std::io::ErrorKind::StorageFull => {
+                tracing::error!(error = detail, "no space for an import");
+                Self::with_detail(StatusCode::INSUFFICIENT_STORAGE, "there is no space left on the server")
+            }
+            E::Io(cause) => failed(&cause),
+            E::Rejected(error) => failed(&error),
             E::Journal(journal) => journal_failed(&journal),
             E::ReadOnly(read_only) => elsewhere(&read_only),
         }

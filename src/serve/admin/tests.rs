@@ -27,6 +27,7 @@ fn the_document_has_every_route() {
     }
     routes.sort();
     let expected = "\
+DELETE /v1/site/imports/{bundle}
 DELETE /v1/uploads/{id}
 GET /healthz
 GET /metrics
@@ -97,6 +98,8 @@ POST /v1/rollouts/{id}/promote
 POST /v1/rollouts/{id}/resume
 POST /v1/rollouts/{id}/signal
 POST /v1/shares
+POST /v1/site/imports
+POST /v1/site/imports/{bundle}/finish
 POST /v1/site/receipts
 POST /v1/store/rebuild
 POST /v1/store/scrub
@@ -105,7 +108,8 @@ POST /v1/store/verify
 POST /v1/tokens
 POST /v1/tokens/{id}/revoke
 POST /v1/uploads
-PUT /v1/shares/{share}/targets";
+PUT /v1/shares/{share}/targets
+PUT /v1/site/imports/{bundle}/volumes/{volume}";
     assert_eq!(routes.join("\n"), expected);
 }
 
