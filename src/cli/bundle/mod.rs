@@ -1,7 +1,11 @@
 //! `ringfence bundle`: what is carried between an origin and its offline sites.
 
+mod carried;
 mod import;
+pub(super) mod receipt;
 mod send;
+mod sites;
+mod written;
 
 use super::CliError;
 
@@ -9,12 +13,16 @@ use super::CliError;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     Import(import::Args),
+    Receipt(receipt::Args),
+    Sites(sites::Args),
 }
 
 impl Command {
     pub(super) fn run(self) -> Result<(), CliError> {
         match self {
             Self::Import(args) => args.run(),
+            Self::Receipt(args) => args.run(),
+            Self::Sites(args) => args.run(),
         }
     }
 }

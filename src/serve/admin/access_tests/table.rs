@@ -100,7 +100,7 @@ pub(super) const ROWS: &[Row] = &[
     read("GET /v1/shares/{share}/tree"),
     read("GET /v1/site/receipts/latest"),
     read("GET /v1/sites"),
-    read("GET /v1/sites/{product}"),
+    read("GET /v1/sites/{site}"),
     read("GET /v1/status"),
     read("GET /v1/store/stats"),
     row(Read, "POST /v1/journal/verify", Nothing, |_| json!({"heads": []})),
@@ -197,6 +197,8 @@ pub(super) const ROWS: &[Row] = &[
     row(Operate, "PUT /v1/site/imports/{bundle}/volumes/{volume}", Everything, empty),
     row(Operate, "POST /v1/site/imports/{bundle}/finish", Everything, empty),
     row(Operate, "DELETE /v1/site/imports/{bundle}", Everything, empty),
+    row(Operate, "POST /v1/receipts", Everything, |_| json!({"short": "RF1:AAAA"})),
+    row(Operate, "POST /v1/site/receipts", Everything, empty),
     row(Administer, "GET /v1/tokens", Nothing, empty),
     row(Administer, "POST /v1/tokens", Everything, |_| json!({"actor": "new", "role": "auditor"})),
     row(Administer, "POST /v1/tokens", Everything, |_| json!({"device": "pc-1"})),
@@ -255,6 +257,7 @@ impl Row {
             ("volume", "1".into()),
             ("blake3", blake3),
             ("key", "E7620F1842B4E81F".into()),
+            ("site", "plant-7".into()),
         ];
         let path =
             filled.iter().fold(path.to_owned(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value));
