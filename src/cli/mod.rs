@@ -4,6 +4,7 @@
 //! hands over to the app; here is only what people type and read.
 
 mod answer;
+mod bundle;
 mod check_config;
 mod completions;
 mod confirm;
@@ -113,6 +114,8 @@ enum Command {
     Device(device::Command),
     #[command(subcommand)]
     Share(share::Command),
+    #[command(subcommand)]
+    Bundle(bundle::Command),
     Explain(explain::Args),
     Simulate(Box<simulate::Args>),
     #[command(subcommand)]
@@ -146,6 +149,7 @@ impl Command {
             Self::Policy(command) => command.run(),
             Self::Device(command) => command.run(),
             Self::Share(command) => command.run(),
+            Self::Bundle(command) => command.run(),
             Self::Explain(args) => args.run(),
             Self::Simulate(args) => args.run(),
             Self::Store(command) => command.run(),
