@@ -4,6 +4,9 @@
 //! What this room deliberately does not do: no HTTP, no rule about who may see what (it asks `policy`), and it never
 //! changes a medium that it reads.
 
+mod audit;
+#[cfg(test)]
+mod audit_tests;
 mod check;
 #[cfg(test)]
 mod check_tests;
@@ -15,6 +18,8 @@ mod manifest;
 mod medium;
 pub mod receipt;
 pub mod receive;
+#[cfg(test)]
+mod python_tests;
 mod root;
 mod scope;
 pub mod standing;
@@ -25,6 +30,7 @@ mod trust;
 mod trust_tests;
 mod volume;
 
+pub use audit::{Audit, FINDINGS_MAX, Finding, audit};
 pub use check::{GROUPS_MAX, OBJECTS_MAX, SEGMENTS_MAX};
 pub use decode::{
     BASE_PIECE_MAX_BYTES, DecodeError, RATIO_MAX, RATIO_SLACK_BYTES, SEGMENT_MAX_BYTES, WINDOW_LOG_MAX, check_packing,
