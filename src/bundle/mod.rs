@@ -16,10 +16,10 @@ mod import;
 mod line;
 mod manifest;
 mod medium;
-pub mod receipt;
-pub mod receive;
 #[cfg(test)]
 mod python_tests;
+pub mod receipt;
+pub mod receive;
 mod root;
 mod scope;
 pub mod standing;

@@ -2,14 +2,14 @@
 
 mod carried;
 mod import;
+mod inspect;
 pub(super) mod receipt;
+mod report;
 mod send;
 mod sites;
-mod written;
-mod inspect;
-mod report;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use super::CliError;
 
