@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::error::AppError;
 use super::gate_command::gate_commands;
+use crate::bundle::Exporter;
 use crate::catalog::{Catalog, CatalogOptions, Recovery, ReportsOptions};
 use crate::config::{OpaqueArchives, Settings};
 use crate::control::TokenKey;
@@ -31,6 +32,8 @@ pub struct Core {
     pub catalog: Arc<Catalog>,
     /// Publishing and its uploads.
     pub publisher: Arc<Publisher>,
+    /// Makes bundles for offline sites.
+    pub exporter: Arc<Exporter>,
     /// What shares show.
     pub shares: Arc<Shares>,
     /// The key under which tokens are kept.
@@ -72,8 +75,12 @@ impl Core {
         let gates = gate_options(settings, &data);
         let publisher = Arc::new(Publisher::new(catalog.clone(), uploads, settings.limits.artifacts_max, gates));
         let shares = Arc::new(Shares::new(catalog.clone()));
+        let grace = super::wiring::download_grace(settings);
+        let exporter =
+            Exporter::open(catalog.clone(), &data, grace).map_err(AppError::io("open exports/ in", &data))?;
+        let exporter = Arc::new(exporter);
         let token_key = token_key(&data)?;
-        Ok(Self { catalog, publisher, shares, token_key, data, recovery, _lock: lock })
+        Ok(Self { catalog, publisher, exporter, shares, token_key, data, recovery, _lock: lock })
     }
 
     /// The journal's directory.

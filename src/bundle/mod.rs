@@ -9,6 +9,7 @@ mod check;
 mod check_tests;
 mod decode;
 mod encode;
+mod export;
 mod manifest;
 mod root;
 mod scope;
@@ -22,6 +23,10 @@ pub use decode::{
     decode,
 };
 pub use encode::{BASES_MAX, EncodeError, EncodeOptions, PackedBody, encode};
+pub use export::{
+    ExportError, ExportRequest, ExportSession, Exporter, IDLE_TIMEOUT, Issuer, SESSIONS_MAX, Since, VolumeStream,
+    Waiting,
+};
 pub use manifest::{
     BundleManifest, Encoding, FORMAT, Held, MANIFEST_MAX_BYTES, ManifestError, Object, Packed, Part, Segment, Totals,
     Volume,

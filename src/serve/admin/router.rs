@@ -16,8 +16,8 @@ use utoipa_axum::routes;
 
 use super::access::{Action, authorize};
 use super::{
-    AdminServices, denials, enrolments, explain, holds, inventory, journal, keys, maintenance, open, origin_keys, pins,
-    policies, products, releases, rollouts, shares, shares_add, shares_stage, tokens, uploads,
+    AdminServices, bundles, denials, enrolments, explain, holds, inventory, journal, keys, maintenance, open,
+    origin_keys, pins, policies, products, releases, rollouts, shares, shares_add, shares_stage, tokens, uploads,
 };
 use crate::serve::problem::Problem;
 
@@ -106,7 +106,12 @@ fn guarded_routes() -> [(Action, Routes); 5] {
         .routes(routes!(maintenance::verify))
         .routes(routes!(maintenance::scrub))
         .routes(routes!(maintenance::sweep))
-        .routes(routes!(maintenance::rebuild));
+        .routes(routes!(maintenance::rebuild))
+        .routes(routes!(bundles::export))
+        .routes(routes!(bundles::manifest))
+        .routes(routes!(bundles::signature))
+        .routes(routes!(bundles::volume))
+        .routes(routes!(bundles::close));
     let administer = OpenApiRouter::new()
         .routes(routes!(tokens::list))
         .routes(routes!(tokens::create))
