@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::core::Core;
 use crate::catalog::Catalog;
-use crate::model::{Blake3Digest, ObjectRef, Snapshot};
+use crate::model::{Blake3Digest, ObjectRef, ProductReleases, Snapshot};
 use crate::publish::Publisher;
 use crate::serve::admin::{Maintenance, MaintenanceError, RebuildResult, StoreCheck, StoreStats, SweepResult};
 use crate::store::{BlobStore as _, ScrubOptions, Verdict, scrub, sweep};
@@ -85,18 +85,23 @@ impl Keeper {
     }
 }
 
-/// Every blob that a release or a share refers to, withdrawn ones included, and what bundles said, with its size.
+/// Every blob that a release or a share refers to, withdrawn ones included, with its size; not those of releases of which
+/// an offline site has the names only. And what says what a site was given.
 fn needed(snapshot: &Snapshot) -> BTreeSet<(Blake3Digest, u64)> {
-    let releases = snapshot.products().flat_map(|product| product.releases());
+    let releases = snapshot
+        .products()
+        .flat_map(|product| product.releases().iter().filter(|release| !product.is_absent(&release.id)));
     let artifacts = releases.flat_map(|release| &release.manifest.artifacts);
     let shared = snapshot.shares().flat_map(|share| share.kept_files()).map(|file| (file.blake3, file.size));
     let states = states(snapshot).map(|state| (state.blake3, state.size));
     artifacts.map(|artifact| (artifact.blake3, artifact.size)).chain(shared).chain(states).collect()
 }
 
-/// What the bundles that were written for sites said: each may be the base of a later one.
+/// What the bundles said that were written for sites, each of which may be the base of a later one, and the bundle that
+/// this server serves from.
 fn states(snapshot: &Snapshot) -> impl Iterator<Item = &ObjectRef> {
-    snapshot.sites().flat_map(|site| &site.exports).map(|export| &export.state)
+    let written = snapshot.sites().flat_map(|site| &site.exports).map(|export| &export.state);
+    written.chain(snapshot.applied_bundle().map(|applied| &applied.state))
 }
 
 /// The blobs of shares and bundles, gathered again only where the snapshot is another one.
@@ -177,7 +182,10 @@ impl Maintenance for Keeper {
         let shared = Shared::default();
         let is_referenced = |digest: &Blake3Digest| {
             let snapshot = self.catalog.snapshot();
-            snapshot.products().any(|product| product.with_blob(digest).next().is_some())
+            let is_held =
+                |product: &ProductReleases| product.with_blob(digest).any(|release| !product.is_absent(&release.id));
+            snapshot.products().any(|product| is_held(product))
+                || snapshot.applied_bundle().is_some_and(|applied| applied.state.blake3 == *digest)
                 || shared.has(&snapshot, digest)
         };
         let store = &**self.catalog.store();

@@ -27,9 +27,11 @@ pub(super) async fn advance(catalog: Arc<Catalog>, shares: Arc<Shares>, alerts: 
             _ = ticks.tick() => {}
             () = catalog.stirred() => {}
         }
-        let error = match advance_rollouts(&catalog).await {
-            Ok(_) => String::new(),
-            Err(error) => error.to_string(),
+        // An offline site's rollouts take their steps at the origin: they come with the bundles.
+        let is_site = catalog.snapshot().applied_bundle().is_some();
+        let error = match is_site {
+            true => String::new(),
+            false => advance_rollouts(&catalog).await.err().map(|error| error.to_string()).unwrap_or_default(),
         };
         // Said once, not every second.
         if !error.is_empty() && error != last_error {
@@ -81,6 +83,10 @@ pub(super) async fn watch_staleness(
             let now = snapshot.present(looking.clock_now());
             raising.look_for_stale(&snapshot, now);
             raising.look_at_shares(&shares, &snapshot, now);
+            // A mirror's origin tells of its sites itself.
+            if looking.origin().is_none() {
+                raising.look_at_sites(&snapshot, now);
+            }
         });
         if let Err(error) = looked.await {
             tracing::error!(%error, "looking for what is behind ended with a panic");

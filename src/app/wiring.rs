@@ -129,6 +129,7 @@ pub(super) fn handlers(
         publisher,
         shares: core.shares.clone(),
         exporter: core.exporter.clone(),
+        imports: core.imports.clone(),
         download_grace,
         token_key: core.token_key.clone(),
         code_valid_for: SignedDuration::try_from(settings.enrol.code_valid_for).unwrap_or(SignedDuration::MAX),

@@ -10,11 +10,20 @@ mod check_tests;
 mod decode;
 mod encode;
 mod export;
+mod import;
+mod line;
 mod manifest;
+mod medium;
+pub mod receipt;
+pub mod receive;
 mod root;
 mod scope;
+pub mod standing;
 #[cfg(test)]
 pub(crate) mod testing;
+mod trust;
+#[cfg(test)]
+mod trust_tests;
 mod volume;
 
 pub use check::{GROUPS_MAX, OBJECTS_MAX, SEGMENTS_MAX};
@@ -27,12 +36,17 @@ pub use export::{
     ExportError, ExportRequest, ExportSession, Exporter, IDLE_TIMEOUT, Issuer, SESSIONS_MAX, Since, VolumeStream,
     Waiting,
 };
+pub use import::{
+    Begun, Brought, Damaged, Finished, IMPORTS_OPEN_MAX, ImportError, ImportOptions, Imports, Needed, NeededSpan, Taken,
+};
 pub use manifest::{
     BundleManifest, Encoding, FORMAT, Held, MANIFEST_MAX_BYTES, ManifestError, Object, Packed, Part, Segment, Totals,
     Volume,
 };
+pub use medium::{MANIFEST_NAME, Medium, MediumError, MediumFile, SIGNATURE_NAME, Survey, VolumeState};
 pub use root::root_of;
 pub use scope::{Scope, ScopeError, Terms, carried_of, scope};
+pub use trust::{BundleRefusal, OriginTrust, verify};
 pub use volume::{
     LIST_HEAD_BYTES, Layout, ListHead, NotThisVolume, PART_MAX_BYTES, PARTS_MAX, PackedObject, Piece, PlanError,
     SIZE_MAX_BYTES, Span, VOLUME_MIN_BYTES, VOLUMES_MAX, VolumeOf, VolumePlan, check_list, volume_name, volume_number,

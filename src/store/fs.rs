@@ -41,7 +41,7 @@ impl Default for FsBlobsOptions {
 /// One process at a time may have a data directory open; the caller holds its lock.
 #[derive(Debug)]
 pub struct FsBlobs {
-    layout: Layout,
+    pub(super) layout: Layout,
     mapped: MappedBodies,
     protections: Protections,
     quarantining: Mutex<()>,
@@ -84,7 +84,7 @@ impl FsBlobs {
     }
 
     /// Links a file that is already durable to its name.
-    fn name(&self, file: &UnnamedFile, digest: &Blake3Digest) -> Result<CommitOutcome, StoreError> {
+    pub(super) fn name(&self, file: &UnnamedFile, digest: &Blake3Digest) -> Result<CommitOutcome, StoreError> {
         let path = self.layout.path(digest);
         let link = || file.link_to(&path).map_err(|cause| StoreError::write("link", &path, cause));
         self.layout.create_leaf(digest)?;

@@ -62,6 +62,33 @@ impl IntakeError {
     }
 }
 
+/// A body that has the promised digests and length, and waits for its name: see [`FsBlobs::commit_all`].
+#[derive(Debug)]
+pub struct Checked(StagedDone);
+
+impl Checked {
+    /// A body in memory. Hashes at once.
+    pub fn of_bytes(expected: &ObjectRef, bytes: Bytes) -> Result<Self, IntakeError> {
+        check_room(expected, 0, bytes.len())?;
+        check_end(expected, bytes.len() as u64)?;
+        Self::of_staged(expected, StagedDone::from_bytes(bytes))
+    }
+
+    fn of_staged(expected: &ObjectRef, done: StagedDone) -> Result<Self, IntakeError> {
+        check(expected, &done)?;
+        Ok(Self(done))
+    }
+
+    /// Its length in bytes.
+    pub fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    pub(super) fn into_staged(self) -> StagedDone {
+        self.0
+    }
+}
+
 /// A body being received of which both digests and the length are promised. It gets its name only if all three are
 /// right, and vanishes when dropped. Needs a tokio runtime around it.
 #[derive(Debug)]
@@ -106,12 +133,18 @@ impl Intake {
 
     /// Compares, then gives the body its name; durable on return.
     pub async fn finish(self) -> Result<Committed, IntakeError> {
-        let Self { store, expected, staged } = self;
-        check_end(&expected, staged.len())?;
-        let done = staged.finish().await?;
-        check(&expected, &done)?;
+        let store = Arc::clone(&self.store);
+        let Checked(done) = self.check().await?;
         let committed = spawn_blocking(move || store.commit(done)).await;
         Ok(committed.map_err(|error| StoreError::write("commit to", "staging".as_ref(), io::Error::other(error)))??)
+    }
+}
+
+impl Intake {
+    /// Compares, and leaves it to the caller to give the body its name, together with others.
+    pub async fn check(self) -> Result<Checked, IntakeError> {
+        check_end(&self.expected, self.staged.len())?;
+        Checked::of_staged(&self.expected, self.staged.finish().await?)
     }
 }
 
@@ -159,12 +192,17 @@ impl<'a> BlockingIntake<'a> {
     }
 
     /// Compares, then gives the body its name; durable on return.
-    pub fn finish(mut self) -> Result<Committed, IntakeError> {
+    pub fn finish(self) -> Result<Committed, IntakeError> {
+        let store = self.store;
+        let Checked(done) = self.check()?;
+        Ok(store.commit(done)?)
+    }
+
+    /// Compares, and leaves it to the caller to give the body its name, together with others.
+    pub fn check(mut self) -> Result<Checked, IntakeError> {
         check_end(&self.expected, self.len)?;
         self.hand_over()?;
-        let done = StagedDone::of_hashed(self.pipeline.finish()?);
-        check(&self.expected, &done)?;
-        Ok(self.store.commit(done)?)
+        Checked::of_staged(&self.expected, StagedDone::of_hashed(self.pipeline.finish()?))
     }
 
     fn hand_over(&mut self) -> Result<(), StoreError> {
@@ -208,7 +246,8 @@ fn check_end(expected: &ObjectRef, len: u64) -> Result<(), IntakeError> {
     Ok(())
 }
 
-fn check(expected: &ObjectRef, done: &StagedDone) -> Result<(), IntakeError> {
+/// Whether a body that was written and hashed is the promised one.
+pub(super) fn check(expected: &ObjectRef, done: &StagedDone) -> Result<(), IntakeError> {
     let blob = expected.blake3;
     if *done.blake3() != expected.blake3 {
         return Err(IntakeError::Mismatch { blob, what: "BLAKE3" });

@@ -7,6 +7,7 @@
 //! What this room deliberately does not do: it knows digests only (no products, releases or devices), it does not
 //! decide who may read a blob, and it keeps no truth in the index.
 
+mod batch;
 #[cfg(test)]
 mod conformance;
 mod error;
@@ -21,6 +22,7 @@ mod pipeline;
 mod protect;
 mod records;
 mod scrub;
+mod sparse;
 mod staged;
 mod sweep;
 mod transfer;
@@ -34,11 +36,12 @@ pub use error::StoreError;
 pub use fs::{FsBlobs, FsBlobsOptions};
 pub use groups::{GROUP_BYTES, group_count, group_range, group_values, root_of_groups, verify_group};
 pub use index::{Index, IndexOrigin};
-pub use intake::{BlockingIntake, Intake, IntakeError, take_blocking};
+pub use intake::{BlockingIntake, Checked, Intake, IntakeError, take_blocking};
 pub use memory::MemoryBlobs;
 pub use protect::Protection;
 pub use records::{BlobIndex, BlobRecord, INLINE_MAX_BYTES};
 pub use scrub::{ScrubOptions, ScrubProgress, ScrubReport, scrub};
+pub use sparse::{PARTIAL_READ_MAX_BYTES, Sparse, SparseError, partials, remove_partial};
 pub use staged::{Staged, StagedDone};
 pub use sweep::{SweepReport, sweep};
 pub use transfer::TransferPlan;

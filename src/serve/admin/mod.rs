@@ -14,6 +14,7 @@ mod enrolments;
 mod explain;
 mod extract;
 mod holds;
+mod imports;
 mod inventory;
 mod journal;
 mod keys;
@@ -24,6 +25,7 @@ mod origin_keys;
 mod pins;
 mod policies;
 mod products;
+mod receipts;
 mod refusals;
 mod releases;
 mod rollouts;
@@ -31,6 +33,8 @@ mod router;
 mod shares;
 mod shares_add;
 mod shares_stage;
+mod site_receipts;
+mod sites;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -48,7 +52,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::bodies::RequestBody;
 use super::certificate::IdentityRule;
 use super::connection::Handler;
-use crate::bundle::Exporter;
+use crate::bundle::{Exporter, Imports};
 use crate::catalog::Catalog;
 use crate::control::{OriginKeys, TokenKey};
 use crate::publish::Publisher;
@@ -70,6 +74,8 @@ pub struct AdminServices {
     pub shares: Arc<Shares>,
     /// Makes bundles for offline sites.
     pub exporter: Arc<Exporter>,
+    /// Bundles on their way in.
+    pub imports: Arc<Imports>,
     /// For how long what a share has shown may stay in a target.
     pub download_grace: SignedDuration,
     /// The key under which tokens are kept.

@@ -5,8 +5,10 @@ use std::fmt::Display;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::bundle::{ExportError, ScopeError};
-use crate::catalog::ReadOnly;
+use crate::bundle::receipt::GiveError;
+use crate::bundle::receive::ReceiptRefusal;
+use crate::bundle::{ExportError, ImportError, ScopeError};
+use crate::catalog::{CommitError, ReadOnly};
 use crate::control::rollouts::RolloutRefusal;
 use crate::control::{ControlError, OriginKeyRefusal};
 use crate::gate::Finding;
@@ -142,6 +144,84 @@ impl From<ExportError> for Problem {
             E::ReadOnly(read_only) => return elsewhere(read_only),
         };
         Self::with_detail(status, error.to_string())
+    }
+}
+
+impl From<ImportError> for Problem {
+    fn from(error: ImportError) -> Self {
+        use ImportError as E;
+        let detail = error.to_string();
+        let said = |status| Self::with_detail(status, detail.clone());
+        match error {
+            E::NotYours(_) => said(StatusCode::FORBIDDEN),
+            E::NotOpen(_) | E::NoVolume(_) => said(StatusCode::NOT_FOUND),
+            E::Untrusted(_) => said(StatusCode::UNPROCESSABLE_ENTITY).of_type("urn:ringfence:untrusted"),
+            E::Contradiction(_) => said(StatusCode::UNPROCESSABLE_ENTITY),
+            E::BaseMissing { ids, .. } => said(StatusCode::CONFLICT).with_missing(ids),
+            E::Partial { missing, .. } => said(StatusCode::CONFLICT).with_missing(missing),
+            E::NoKey
+            | E::OtherOrigin(_)
+            | E::OtherSite { .. }
+            | E::Expired { .. }
+            | E::Older { .. }
+            | E::JournalBehind { .. }
+            | E::Fork { .. }
+            | E::TooMany { .. } => said(StatusCode::CONFLICT),
+            E::NoSpace { .. } => said(StatusCode::INSUFFICIENT_STORAGE),
+            E::Busy => Self::try_again(1, &detail),
+            E::Store(store) => store_failed(&store),
+            E::Io(cause) if cause.kind() == std::io::ErrorKind::StorageFull => {
+                tracing::error!(error = detail, "no space for an import");
+                Self::with_detail(StatusCode::INSUFFICIENT_STORAGE, "there is no space left on the server")
+            }
+            E::Io(cause) => failed(&cause),
+            E::Rejected(error) => failed(&error),
+            E::Journal(journal) => journal_failed(&journal),
+            E::ReadOnly(read_only) => elsewhere(&read_only),
+        }
+    }
+}
+
+impl From<CommitError<ReceiptRefusal>> for Problem {
+    fn from(error: CommitError<ReceiptRefusal>) -> Self {
+        match &error {
+            CommitError::Refused(refusal) => receipt_refused(refusal),
+            CommitError::Contradiction(_) => failed(&error),
+            CommitError::Journal(journal) => journal_failed(journal),
+            CommitError::ReadOnly(read_only) => elsewhere(read_only),
+        }
+    }
+}
+
+impl From<ReceiptRefusal> for Problem {
+    fn from(refusal: ReceiptRefusal) -> Self {
+        receipt_refused(&refusal)
+    }
+}
+
+fn receipt_refused(refusal: &ReceiptRefusal) -> Problem {
+    use ReceiptRefusal as R;
+    let status = match refusal {
+        R::Receipt(_) | R::Short(_) | R::Signature(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        R::UnknownSite(_) => StatusCode::NOT_FOUND,
+        R::OtherKey { .. } | R::OtherThanPolicy { .. } | R::UnknownKey { .. } | R::Old { .. } => StatusCode::CONFLICT,
+        R::NotJudged => return failed(refusal),
+    };
+    Problem::with_detail(status, refusal.to_string())
+}
+
+impl From<GiveError> for Problem {
+    fn from(error: GiveError) -> Self {
+        match &error {
+            GiveError::Store(store) => store_failed(store),
+            GiveError::OtherSite { .. } => Self::with_detail(StatusCode::CONFLICT, error.to_string()),
+            GiveError::Commit(commit) => match commit {
+                CommitError::Refused(changing) => Self::try_again(1, &changing.to_string()),
+                CommitError::Contradiction(_) => failed(&error),
+                CommitError::Journal(journal) => journal_failed(journal),
+                CommitError::ReadOnly(read_only) => elsewhere(read_only),
+            },
+        }
     }
 }
 

@@ -16,8 +16,9 @@ use utoipa_axum::routes;
 
 use super::access::{Action, authorize};
 use super::{
-    AdminServices, bundles, denials, enrolments, explain, holds, inventory, journal, keys, maintenance, open,
-    origin_keys, pins, policies, products, releases, rollouts, shares, shares_add, shares_stage, tokens, uploads,
+    AdminServices, bundles, denials, enrolments, explain, holds, imports, inventory, journal, keys, maintenance, open,
+    origin_keys, pins, policies, products, receipts, releases, rollouts, shares, shares_add, shares_stage,
+    site_receipts, sites, tokens, uploads,
 };
 use crate::serve::problem::Problem;
 
@@ -111,7 +112,13 @@ fn guarded_routes() -> [(Action, Routes); 5] {
         .routes(routes!(bundles::manifest))
         .routes(routes!(bundles::signature))
         .routes(routes!(bundles::volume))
-        .routes(routes!(bundles::close));
+        .routes(routes!(bundles::close))
+        .routes(routes!(imports::begin))
+        .routes(routes!(imports::take))
+        .routes(routes!(imports::finish))
+        .routes(routes!(imports::abandon))
+        .routes(routes!(receipts::take))
+        .routes(routes!(site_receipts::give));
     let administer = OpenApiRouter::new()
         .routes(routes!(tokens::list))
         .routes(routes!(tokens::create))
@@ -162,6 +169,9 @@ fn reading_routes() -> Routes {
         .routes(routes!(keys::list))
         .routes(routes!(origin_keys::list))
         .routes(routes!(origin_keys::freshness))
+        .routes(routes!(sites::list))
+        .routes(routes!(sites::show))
+        .routes(routes!(site_receipts::latest))
 }
 
 /// The OpenAPI document of the admin API.

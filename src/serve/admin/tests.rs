@@ -28,6 +28,7 @@ fn the_document_has_every_route() {
     routes.sort();
     let expected = "\
 DELETE /v1/bundles/{bundle}
+DELETE /v1/site/imports/{bundle}
 DELETE /v1/uploads/{id}
 GET /healthz
 GET /metrics
@@ -60,6 +61,9 @@ GET /v1/shares
 GET /v1/shares/{share}
 GET /v1/shares/{share}/blobs/{blake3}
 GET /v1/shares/{share}/tree
+GET /v1/site/receipts/latest
+GET /v1/sites
+GET /v1/sites/{site}
 GET /v1/status
 GET /v1/store/stats
 GET /v1/tokens
@@ -88,6 +92,7 @@ POST /v1/products/{product}/releases
 POST /v1/products/{product}/releases/{version}/approve
 POST /v1/products/{product}/releases/{version}/withdraw
 POST /v1/products/{product}/reset
+POST /v1/receipts
 POST /v1/rollouts
 POST /v1/rollouts/expedite
 POST /v1/rollouts/rollback
@@ -98,6 +103,9 @@ POST /v1/rollouts/{id}/promote
 POST /v1/rollouts/{id}/resume
 POST /v1/rollouts/{id}/signal
 POST /v1/shares
+POST /v1/site/imports
+POST /v1/site/imports/{bundle}/finish
+POST /v1/site/receipts
 POST /v1/store/rebuild
 POST /v1/store/scrub
 POST /v1/store/sweep
@@ -105,7 +113,8 @@ POST /v1/store/verify
 POST /v1/tokens
 POST /v1/tokens/{id}/revoke
 POST /v1/uploads
-PUT /v1/shares/{share}/targets";
+PUT /v1/shares/{share}/targets
+PUT /v1/site/imports/{bundle}/volumes/{volume}";
     assert_eq!(routes.join("\n"), expected);
 }
 

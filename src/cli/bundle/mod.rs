@@ -1,0 +1,28 @@
+//! `ringfence bundle`: what is carried between an origin and its offline sites.
+
+mod carried;
+mod import;
+mod receipt;
+mod send;
+mod sites;
+mod written;
+
+use super::CliError;
+
+/// Carry decisions and bodies to offline sites, and their receipts back
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    Import(import::Args),
+    Receipt(receipt::Args),
+    Sites(sites::Args),
+}
+
+impl Command {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        match self {
+            Self::Import(args) => args.run(),
+            Self::Receipt(args) => args.run(),
+            Self::Sites(args) => args.run(),
+        }
+    }
+}
