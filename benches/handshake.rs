@@ -14,14 +14,14 @@ use std::time::Duration;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedCipherSuite};
 use support::nginx::Nginx;
-use support::process::cpu_seconds;
+use support::process::{cpu_seconds, part_from};
 use support::server::{OPEN_POLICY, Server, init, scratch};
 use support::stats::{Runs, goal};
 use support::{abba, is_only_a_test, repeats};
 
-const HANDSHAKES: usize = 2_000;
+const HANDSHAKES: usize = 8_000;
 const CLIENTS: usize = 2;
 /// Of nginx's CPU in the same run.
 const GOAL: f64 = 0.55;
@@ -39,21 +39,33 @@ fn main() {
     let tls = format!("[device.tls]\ncertificate = \"{0}/tls.crt\"\nkey = \"{0}/tls.key\"\n", dir.path().display());
     std::fs::write(&config, text + &tls).unwrap();
     let server = Server::start(&root);
-    let classic = client(&roots, &[aws_lc_rs::kx_group::X25519]);
-    let hybrid = client(&roots, &[aws_lc_rs::kx_group::X25519MLKEM768]);
+    let all = aws_lc_rs::ALL_CIPHER_SUITES;
+    let classic = client(&roots, &[aws_lc_rs::kx_group::X25519], all);
+    let hybrid = client(&roots, &[aws_lc_rs::kx_group::X25519MLKEM768], all);
+    // Which cipher is taken where a client offers all is each server's own choice; so also with the same one for both.
+    let same = client(&roots, &[aws_lc_rs::kx_group::X25519], &[aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256]);
     let lines = format!(
         "ssl_certificate {0}/tls.crt; ssl_certificate_key {0}/tls.key; ssl_protocols TLSv1.3;",
         dir.path().display()
     );
     let nginx = Nginx::start(dir.path(), &lines);
+    let servers: Vec<u32> = nginx.iter().map(Nginx::pid).chain([server.pid()]).collect();
+    if !part_from(&servers) {
+        println!("there are not two CPUs and taskset: servers and clients share what there is, and the figures spread");
+    }
     let [mut ours, mut theirs, mut ours_hybrid] = [Runs::new(), Runs::new(), Runs::new()];
+    let [mut ours_same, mut theirs_same] = [Runs::new(), Runs::new()];
     for is_ours in abba(repeats(5)) {
         match (&nginx, is_ours) {
             (_, true) => {
                 ours.add(cost_us(server.device, server.pid(), &classic));
+                ours_same.add(cost_us(server.device, server.pid(), &same));
                 ours_hybrid.add(cost_us(server.device, server.pid(), &hybrid));
             }
-            (Some(nginx), false) => theirs.add(cost_us(nginx.address, nginx.pid(), &classic)),
+            (Some(nginx), false) => {
+                theirs.add(cost_us(nginx.address, nginx.pid(), &classic));
+                theirs_same.add(cost_us(nginx.address, nginx.pid(), &same));
+            }
             (None, false) => {}
         }
     }
@@ -62,6 +74,8 @@ fn main() {
     if nginx.is_some() {
         println!("nginx, X25519: {theirs} us of CPU each");
         goal("ours / nginx", ours.median() / theirs.median(), GOAL);
+        println!("both with AES-128-GCM: ringfence {ours_same}, nginx {theirs_same} us of CPU each");
+        goal("ours / nginx, the same cipher", ours_same.median() / theirs_same.median(), GOAL);
     } else {
         println!("nginx is not installed: nothing to compare with");
     }
@@ -83,8 +97,13 @@ fn certify(dir: &Path) -> RootCertStore {
     roots
 }
 
-fn client(roots: &RootCertStore, groups: &[&'static dyn SupportedKxGroup]) -> Arc<ClientConfig> {
-    let provider = CryptoProvider { kx_groups: groups.to_vec(), ..aws_lc_rs::default_provider() };
+fn client(
+    roots: &RootCertStore,
+    groups: &[&'static dyn SupportedKxGroup],
+    suites: &[SupportedCipherSuite],
+) -> Arc<ClientConfig> {
+    let provider =
+        CryptoProvider { kx_groups: groups.to_vec(), cipher_suites: suites.to_vec(), ..aws_lc_rs::default_provider() };
     let builder = ClientConfig::builder_with_provider(Arc::new(provider));
     let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).unwrap();
     let mut config = builder.with_root_certificates(roots.clone()).with_no_client_auth();

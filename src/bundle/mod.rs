@@ -12,6 +12,7 @@ mod check;
 mod check_tests;
 mod decode;
 mod encode;
+mod export;
 mod import;
 mod line;
 mod manifest;
@@ -37,6 +38,10 @@ pub use decode::{
     decode,
 };
 pub use encode::{BASES_MAX, EncodeError, EncodeOptions, PackedBody, encode};
+pub use export::{
+    ExportError, ExportRequest, ExportSession, Exporter, IDLE_TIMEOUT, Issuer, SESSIONS_MAX, Since, VolumeStream,
+    Waiting,
+};
 pub use import::{
     Begun, Brought, Damaged, Finished, IMPORTS_OPEN_MAX, ImportError, ImportOptions, Imports, Needed, NeededSpan, Taken,
 };

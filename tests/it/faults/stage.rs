@@ -1,6 +1,7 @@
 //! A stager that dies or runs out of space: every file that readers find is whole and of the old or the new tree, a set
 //! in its own directory is never mixed, and the next run brings the directory to where it should be.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -144,29 +145,62 @@ fn a_stager_that_dies_anywhere_leaves_whole_sets() {
     }
 }
 
+/// A copy of a target, in place of what was there.
+fn copy(from: &Path, to: &Path) {
+    if to.exists() {
+        std::fs::remove_dir_all(to).unwrap();
+    }
+    Run::of(Command::new("cp").arg("-a").args([from, to])).ok();
+}
+
+/// Starts a run and kills it after this time; whether that came before its end. A run that ends by itself must succeed.
+fn cut_after(mut command: Command, moment: Duration) -> bool {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(moment);
+    child.kill().unwrap();
+    let status = child.wait().unwrap();
+    let was_cut = status.signal() == Some(9);
+    assert!(was_cut || status.success(), "the stager failed by itself: {status}");
+    was_cut
+}
+
 #[test]
 fn a_stager_killed_at_random_moments_leaves_whole_sets() {
     let test = "faults::stage::a_stager_killed_at_random_moments_leaves_whole_sets";
     let (versions_count, kills) = if is_full_tier() { (50, 200) } else { (2, 15) };
     let mut random = Random(seed(test));
     let server = server(Setup::new());
-    let dir = server.root().join("target");
+    let [before, dir] = ["before", "target"].map(|name| server.root().join(name));
     publish(&server, 1);
-    converges(&server, &dir, 1);
-    let mut cut = 0;
+    converges(&server, &before, 1);
+    let (mut cut, mut midway) = (0, 0);
     for number in 2..2 + versions_count {
         publish(&server, number);
+        copy(&before, &dir);
+        let begun = Instant::now();
+        Run::of(&mut stager(&server, &dir, &[])).ok();
+        // Runs are cut before this time, which follows what the machine needs for one: longer as long as they are cut,
+        // shorter when one ends first.
+        let mut longest = begun.elapsed();
+        let mut has_work = false;
         for _ in 0..kills {
-            let mut child = stager(&server, &dir, &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            std::thread::sleep(Duration::from_micros(random.below(60_000)));
-            child.kill().unwrap();
-            cut += u32::from(!child.wait().unwrap().success());
-            versions(&dir, &[number - 1, number]);
+            if !has_work {
+                copy(&before, &dir);
+            }
+            let moment = Duration::from_micros(random.below(longest.as_micros() as u64 + 1));
+            has_work = cut_after(stager(&server, &dir, &[]), moment);
+            longest = if has_work { longest * 9 / 8 } else { longest * 3 / 4 };
+            cut += u32::from(has_work);
+            let found = versions(&dir, &[number - 1, number]);
+            midway += u32::from(has_work && (found.contains(&number) || !staging_leftovers(&dir).is_empty()));
         }
         converges(&server, &dir, number);
+        converges(&server, &before, number);
     }
-    eprintln!("{test}: {cut} runs were cut");
-    assert!(cut > 0, "every run ended before it was killed: the test tested nothing");
+    let runs = versions_count as u32 * kills;
+    eprintln!("{test}: of {runs} runs {cut} were cut, {midway} after they had begun to write");
+    assert!(cut >= runs / 4, "only {cut} of {runs} runs were cut: the test tested little");
+    assert!(midway > 0, "no run was cut after it had begun to write: the test tested nothing");
 }
 
 #[test]

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use rcgen::{ExtendedKeyUsagePurpose, SerialNumber, date_time_ymd};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_rustls::rustls::{HandshakeKind, NamedGroup};
+use tokio_rustls::rustls::{CipherSuite, HandshakeKind, NamedGroup};
 
 use super::super::super::{Limits, PaceLimit};
 use super::clients::{Server, TLS12, TLS13, client};
@@ -67,6 +67,20 @@ async fn with_a_list_of_one_ca_the_clients_of_another_are_refused() {
     assert!(server.ask(&client(&pki, Some((&other, "pc-1")), TLS13), "/who").await.is_ok());
     pki.device("pc-2", |_| {});
     assert!(server.ask(&client(&pki, Some((&pki, "pc-2")), TLS13), "/who").await.is_err());
+}
+
+#[tokio::test]
+async fn of_ciphers_the_cheapest_that_is_strong_is_chosen_whatever_the_client_likes_best() {
+    let pki = Pki::new();
+    let server = Server::start(&pki.options(), Limits::default());
+    for (versions, suite) in
+        [(TLS13, CipherSuite::TLS13_AES_128_GCM_SHA256), (TLS12, CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)]
+    {
+        // It names AES-256 first.
+        let stream = server.connect(&client(&pki, None, versions)).await.unwrap();
+        let chosen = stream.get_ref().1.negotiated_cipher_suite().map(|chosen| chosen.suite());
+        assert_eq!(chosen, Some(suite));
+    }
 }
 
 #[tokio::test]
