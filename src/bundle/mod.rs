@@ -4,15 +4,21 @@
 //! What this room deliberately does not do: no HTTP, no rule about who may see what (it asks `policy`), and it never
 //! changes a medium that it reads.
 
+mod audit;
+#[cfg(test)]
+mod audit_tests;
 mod check;
 #[cfg(test)]
 mod check_tests;
 mod decode;
 mod encode;
+mod export;
 mod import;
 mod line;
 mod manifest;
 mod medium;
+#[cfg(test)]
+mod python_tests;
 pub mod receipt;
 pub mod receive;
 mod root;
@@ -25,12 +31,17 @@ mod trust;
 mod trust_tests;
 mod volume;
 
+pub use audit::{Audit, FINDINGS_MAX, Finding, audit};
 pub use check::{GROUPS_MAX, OBJECTS_MAX, SEGMENTS_MAX};
 pub use decode::{
     BASE_PIECE_MAX_BYTES, DecodeError, RATIO_MAX, RATIO_SLACK_BYTES, SEGMENT_MAX_BYTES, WINDOW_LOG_MAX, check_packing,
     decode,
 };
 pub use encode::{BASES_MAX, EncodeError, EncodeOptions, PackedBody, encode};
+pub use export::{
+    ExportError, ExportRequest, ExportSession, Exporter, IDLE_TIMEOUT, Issuer, SESSIONS_MAX, Since, VolumeStream,
+    Waiting,
+};
 pub use import::{
     Begun, Brought, Damaged, Finished, IMPORTS_OPEN_MAX, ImportError, ImportOptions, Imports, Needed, NeededSpan, Taken,
 };

@@ -25,9 +25,7 @@ pub enum BundleRefusal {
     )]
     Unsigned,
     /// Nobody is trusted.
-    #[error(
-        "no key of the origin is trusted here: give it with --key, as `ringfence key show` prints it at the origin"
-    )]
+    #[error("no key of the origin is trusted here: give the one that `ringfence key show` prints at the origin")]
     NoKeys,
     /// The signature is none, or does not fit.
     #[error("BUNDLE.json is not what the origin signed: {0}")]

@@ -228,7 +228,7 @@ impl Session {
     pub(super) fn put_piece(
         &self,
         path: &str,
-        file: &Path,
+        file: std::fs::File,
         (offset, size): (u64, u64),
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<SentPiece, CliError> {

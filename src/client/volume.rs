@@ -1,7 +1,6 @@
 //! Sending pieces of volumes: a file's bytes from a place on, read as they are sent.
 
 use std::io::SeekFrom;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,15 +38,12 @@ impl Client {
     pub async fn put_piece(
         &self,
         path: &str,
-        file: &Path,
+        file: std::fs::File,
         (offset, size): (u64, u64),
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<SentPiece, ClientError> {
         let unreadable = |cause: std::io::Error| SentPiece::Unreadable { at: offset, why: cause.to_string() };
-        let mut open = match File::open(file).await {
-            Ok(open) => open,
-            Err(cause) => return Ok(unreadable(cause)),
-        };
+        let mut open = File::from_std(file);
         if let Err(cause) = open.seek(SeekFrom::Start(offset)).await {
             return Ok(unreadable(cause));
         }

@@ -31,6 +31,11 @@ impl MediumFile {
         &self.name
     }
 
+    /// The file, for whoever reads it as a stream.
+    pub fn into_file(self) -> File {
+        self.file
+    }
+
     /// Reads from `offset` until `bytes` is full or the file ends; says how much.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use std::path::Path;
 use rustix::io::Errno;
 
 use super::manifest::{BundleManifest, MANIFEST_MAX_BYTES};
-use super::volume::{LIST_HEAD_BYTES, NotThisVolume, check_list, volume_number};
+use super::volume::{LIST_HEAD_BYTES, NotThisVolume, check_list, volume_name, volume_number};
 use crate::signing::SIGNATURE_MAX_BYTES;
 use crate::sys::tree::{Kind, Root, Seen};
 
@@ -174,6 +174,14 @@ impl Medium {
             }
             _ => Ok(file),
         }
+    }
+
+    /// Opens a volume by its number, from 1, whatever its length: of one that was cut short, the rest is good.
+    ///
+    /// # Errors
+    /// It is not there, or is no file.
+    pub fn any_volume(&self, number: u32) -> Result<MediumFile, MediumError> {
+        self.file(&volume_name(number))
     }
 
     fn file(&self, name: &str) -> Result<MediumFile, MediumError> {

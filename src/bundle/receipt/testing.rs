@@ -41,7 +41,8 @@ pub(crate) fn only(key: &SecretKey) -> KeysDocument {
 pub(crate) struct Pair {
     pub(crate) origin: Desk,
     pub(crate) site: Arc<Catalog>,
-    pub(crate) site_world: World,
+    /// Keeps its directory.
+    _site_world: World,
 }
 
 impl Pair {
@@ -50,7 +51,7 @@ impl Pair {
         apply_policy(&origin.catalog, &actor("ada"), format!("{STAGED}{SITE}"), None).await.unwrap();
         let site_world = World::new();
         let site = site_world.catalog();
-        Self { origin, site, site_world }
+        Self { origin, site, _site_world: site_world }
     }
 
     /// Publishes a version, and lets its rollout begin.

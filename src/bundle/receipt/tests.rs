@@ -121,7 +121,8 @@ async fn a_receipt_never_outgrows_its_bound() {
 async fn what_contradicts_itself_is_no_receipt() {
     let (pair, _) = imported().await;
     let given = pair.give().await;
-    let changes: Vec<(&str, fn(&mut Receipt))> = vec![
+    type Change = (&'static str, fn(&mut Receipt));
+    let changes: [Change; 17] = [
         ("number", |receipt| receipt.number = 0),
         ("number", |receipt| receipt.number = u64::MAX),
         ("none before", |receipt| receipt.previous = Some(ReceiptId(Blake3Digest::of(b"x")))),

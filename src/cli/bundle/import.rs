@@ -8,7 +8,7 @@ use super::super::CliError;
 use super::super::connect::{ServerArgs, Session};
 use super::super::output::{BOLD, GREEN, YELLOW, counted, say, say_json, short, size, styled};
 use super::send::{Outcome, Sender};
-use crate::bundle::{MANIFEST_MAX_BYTES, NeededSpan};
+use crate::bundle::{BundleManifest, Medium, MediumError, NeededSpan, VolumeState};
 use crate::client::ClientError;
 use crate::model::{BundleId, PublicKey, SiteName};
 use crate::signing::SIGNATURE_MAX_BYTES;
@@ -83,21 +83,33 @@ impl Args {
         }
         let dir = self.dir.as_deref().unwrap_or(Path::new("."));
         let key = self.origin_key.as_deref().map(read_key).transpose()?;
-        let manifest = read(&dir.join("BUNDLE.json"), MANIFEST_MAX_BYTES)?;
-        let signature = read(&dir.join("BUNDLE.sig"), SIGNATURE_MAX_BYTES)?;
+        let medium = Medium::open(dir).map_err(unreadable)?;
+        let manifest = String::from_utf8_lossy(&medium.manifest().map_err(unreadable)?).into_owned();
+        let signature = medium.signature().map_err(unreadable)?.unwrap_or_default();
+        // What does not parse has no volumes; what is wrong with it, the server says.
+        let survey = BundleManifest::parse(&manifest).map(|(manifest, _)| medium.survey(&manifest).volumes);
         let begin = json!({ "manifest": manifest, "signature": signature, "key": key, "site": self.site });
         drop((manifest, signature));
-        let (answer, outcome) = import(&session, dir, &begin)?;
+        let (answer, outcome) = import(&session, &medium, survey.unwrap_or_default(), &begin)?;
         show(&session, answer, &outcome)
     }
 }
 
-fn import(session: &Session, dir: &Path, begin: &Value) -> Result<(Value, Outcome), CliError> {
+fn unreadable(error: MediumError) -> CliError {
+    CliError::Input(error.to_string())
+}
+
+fn import(
+    session: &Session,
+    medium: &Medium,
+    volumes: Vec<VolumeState>,
+    begin: &Value,
+) -> Result<(Value, Outcome), CliError> {
     let ask = || session.post_patiently("/v1/site/imports", begin).map_err(refused);
     let mut value = ask()?;
     let mut answer: Answer = session.read(value.clone())?;
     let bundle = answer.bundle.clone();
-    let mut sender = Sender::new(session, dir, &bundle);
+    let mut sender = Sender::new(session, medium, volumes, &bundle);
     sender.expect(answer.needed.iter().map(|piece| piece.size).sum());
     for _ in 0..ROUNDS_MAX {
         if answer.state == "applied" {
@@ -217,24 +229,9 @@ fn read_key(text: &str) -> Result<PublicKey, CliError> {
     if let Ok(key) = text.parse() {
         return Ok(key);
     }
-    let path = Path::new(text);
-    PublicKey::parse(&read(path, SIGNATURE_MAX_BYTES)?)
-        .map_err(|error| CliError::Input(format!("{}: {error}", path.display())))
-}
-
-fn read(path: &Path, max_bytes: usize) -> Result<String, CliError> {
-    let failed = |cause: std::io::Error| match cause.kind() {
-        std::io::ErrorKind::NotFound => CliError::Input(format!(
-            "{} is not there: name the directory that the export wrote, with all of its files",
-            path.display()
-        )),
-        _ => CliError::Input(format!("{}: {cause}", path.display())),
-    };
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(max_bytes as u64 + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() > max_bytes {
-        return Err(CliError::Input(format!("{}: it has more than {max_bytes} bytes", path.display())));
-    }
-    Ok(text)
+    let failed = |error: &dyn std::fmt::Display| CliError::Input(format!("{text}: {error}"));
+    let mut key = String::new();
+    let file = std::fs::File::open(text).map_err(|error| failed(&error))?;
+    file.take(SIGNATURE_MAX_BYTES as u64).read_to_string(&mut key).map_err(|error| failed(&error))?;
+    PublicKey::parse(&key).map_err(|error| failed(&error))
 }

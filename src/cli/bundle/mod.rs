@@ -2,9 +2,13 @@
 
 mod carried;
 mod import;
-mod receipt;
+mod inspect;
+pub(super) mod receipt;
+mod report;
 mod send;
 mod sites;
+#[cfg(test)]
+mod tests;
 mod written;
 
 use super::CliError;
@@ -15,6 +19,7 @@ pub(super) enum Command {
     Import(import::Args),
     Receipt(receipt::Args),
     Sites(sites::Args),
+    Inspect(inspect::Args),
 }
 
 impl Command {
@@ -23,6 +28,7 @@ impl Command {
             Self::Import(args) => args.run(),
             Self::Receipt(args) => args.run(),
             Self::Sites(args) => args.run(),
+            Self::Inspect(args) => args.run(),
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Deserialize;
@@ -104,33 +104,42 @@ impl Args {
         if self.signature.is_some() && self.receipts.len() > 1 {
             return Err(CliError::Usage("--signature is the signature of one receipt: name one file".to_owned()));
         }
-        let mut all = Vec::new();
-        for argument in &self.receipts {
-            all.extend(carried::read(argument, self.signature.as_deref())?);
-        }
         let session = self.server.session()?;
-        let mut answers = Vec::new();
-        let (count, mut refusal) = (all.len(), None);
-        for receipt in all {
-            match send(&session, receipt.body, key.as_ref()) {
-                Ok(answer) => answers.push(answer),
-                // Of many, those that were taken long ago keep nobody from taking the others.
-                Err(error) if count > 1 && is_conflict(&error) => {
-                    note(format_args!("{}: {error}", receipt.name));
-                    refusal = Some(error);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        if let Some(error) = refusal.filter(|_| answers.is_empty()) {
-            return Err(error);
-        }
+        let mut answers = take(&session, &self.receipts, self.signature.as_deref(), key.as_ref())?;
         if session.json() {
-            let one = if count == 1 { answers.pop() } else { None };
+            let one = if answers.len() == 1 { answers.pop() } else { None };
             return say_json(&one.unwrap_or(Value::Array(answers)));
         }
-        answers.into_iter().try_for_each(|answer| told(session.read(answer)?))
+        answers.into_iter().try_for_each(|answer| told(&session.read(answer)?))
     }
+}
+
+/// Has the origin take all receipts that these arguments stand for: also before a bundle is written that starts from what
+/// they prove. The answers are those to the receipts that were taken, or known.
+pub(in crate::cli) fn take(
+    session: &Session,
+    arguments: &[String],
+    signature: Option<&Path>,
+    key: Option<&PublicKey>,
+) -> Result<Vec<Value>, CliError> {
+    let mut all = Vec::new();
+    for argument in arguments {
+        all.extend(carried::read(argument, signature)?);
+    }
+    let mut answers = Vec::new();
+    let (count, mut refusal) = (all.len(), None);
+    for receipt in all {
+        match send(session, receipt.body, key) {
+            Ok(answer) => answers.push(answer),
+            // Of many, those that were taken long ago keep nobody from taking the others.
+            Err(error) if count > 1 && is_conflict(&error) => {
+                note(format_args!("{}: {error}", receipt.name));
+                refusal = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    refusal.filter(|_| answers.is_empty()).map_or(Ok(answers), Err)
 }
 
 fn send(session: &Session, mut body: Value, key: Option<&PublicKey>) -> Result<Value, CliError> {
@@ -144,23 +153,8 @@ fn is_conflict(error: &CliError) -> bool {
     matches!(error, CliError::Client(ClientError::Refused(problem)) if problem.refusal() == Refusal::Conflict)
 }
 
-/// Sends every receipt of a file or directory, before a bundle is written that starts from what they prove.
-pub(in crate::cli) fn take_before_export(
-    session: &Session,
-    argument: &str,
-    key: Option<&PublicKey>,
-) -> Result<(), CliError> {
-    for receipt in carried::read(argument, None)? {
-        let answer = send(session, receipt.body, key)?;
-        for line in lines(&session.read(answer)?) {
-            note(line);
-        }
-    }
-    Ok(())
-}
-
-fn told(taken: Taken) -> Result<(), CliError> {
-    lines(&taken).iter().try_for_each(say)
+fn told(taken: &Taken) -> Result<(), CliError> {
+    lines(taken).iter().try_for_each(say)
 }
 
 fn lines(taken: &Taken) -> Vec<String> {

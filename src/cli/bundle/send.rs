@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::CliError;
 use super::super::connect::Session;
-use crate::bundle::{NeededSpan, volume_name};
+use crate::bundle::{Medium, NeededSpan, VolumeState, volume_name};
 use crate::client::{ClientError, SentPiece};
 
 /// Broken connections in a row after which it is given up.
@@ -51,10 +50,11 @@ pub(super) struct Outcome {
     pub(super) did_break: bool,
 }
 
-/// Sends pieces of the volumes in a directory.
+/// Sends pieces of the volumes on a medium.
 pub(super) struct Sender<'a> {
     session: &'a Session,
-    dir: &'a Path,
+    medium: &'a Medium,
+    volumes: Vec<VolumeState>,
     bundle: String,
     bar: ProgressBar,
     pub(super) outcome: Outcome,
@@ -62,9 +62,9 @@ pub(super) struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    pub(super) fn new(session: &'a Session, dir: &'a Path, bundle: &str) -> Self {
+    pub(super) fn new(session: &'a Session, medium: &'a Medium, volumes: Vec<VolumeState>, bundle: &str) -> Self {
         let bar = ProgressBar::hidden();
-        Self { session, dir, bundle: bundle.to_owned(), bar, outcome: Outcome::default(), breaks: 0 }
+        Self { session, medium, volumes, bundle: bundle.to_owned(), bar, outcome: Outcome::default(), breaks: 0 }
     }
 
     /// Shows how far it is, of this many bytes, from now on.
@@ -99,48 +99,56 @@ impl<'a> Sender<'a> {
 
     fn send_piece(&mut self, piece: NeededSpan) -> Result<(), CliError> {
         let NeededSpan { volume, mut offset, size } = piece;
-        let (path, mut end) = (self.path(volume), offset.saturating_add(size));
-        match std::fs::metadata(&path) {
-            Ok(metadata) if metadata.len() < end => {
-                let length = metadata.len();
-                self.wrong(volume, format!("it has {length} bytes and should have more: it was cut short"));
-                end = length;
-            }
-            Ok(_) => {}
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
-                self.wrong(volume, "it is not on the medium".to_owned());
+        let mut end = offset.saturating_add(size);
+        match self.state(volume) {
+            VolumeState::Present => {}
+            VolumeState::Missing => {
+                self.wrong(volume, format!("{} is not on this medium", volume_name(volume)));
                 return Ok(());
             }
-            Err(cause) => {
-                self.wrong(volume, format!("it cannot be read: {cause}"));
+            // What comes before the place where it was cut is good.
+            VolumeState::WrongSize { found } => {
+                let why = format!("{} has {found} bytes, which is not its length: copy it again", volume_name(volume));
+                self.wrong(volume, why);
+                end = end.min(found);
+            }
+            VolumeState::Other(other) => {
+                self.wrong(volume, other.to_string());
+                return Ok(());
+            }
+            VolumeState::Unreadable(error) => {
+                self.wrong(volume, error.to_string());
                 return Ok(());
             }
         }
-        let mut bad_places = 0;
-        while offset < end {
-            match self.put(volume, &path, (offset, end - offset))? {
-                None => return Ok(()),
-                Some((at, why)) => {
-                    self.wrong(volume, format!("it cannot be read at byte {at}: {why}"));
-                    bad_places += 1;
-                    offset = at.max(offset).saturating_add(LEFT_OUT_BYTES);
-                }
-            }
-            if bad_places >= BAD_PLACES_MAX {
+        for _ in 0..BAD_PLACES_MAX {
+            if offset >= end {
                 return Ok(());
             }
+            let Some((at, why)) = self.put(volume, (offset, end - offset))? else { return Ok(()) };
+            self.wrong(volume, format!("{} cannot be read at byte {at}: {why}", volume_name(volume)));
+            offset = at.max(offset).saturating_add(LEFT_OUT_BYTES);
         }
         Ok(())
     }
 
+    fn state(&self, volume: u32) -> VolumeState {
+        let state = (volume as usize).checked_sub(1).and_then(|index| self.volumes.get(index));
+        state.cloned().unwrap_or(VolumeState::Missing)
+    }
+
     /// Sends one piece; where the file cannot be read on, and why.
-    fn put(&mut self, volume: u32, path: &Path, (offset, size): (u64, u64)) -> Result<Option<(u64, String)>, CliError> {
+    fn put(&mut self, volume: u32, (offset, size): (u64, u64)) -> Result<Option<(u64, String)>, CliError> {
         let route = format!("/v1/site/imports/{}/volumes/{volume}?offset={offset}", self.bundle);
+        let file = match self.medium.any_volume(volume) {
+            Ok(file) => file.into_file(),
+            Err(error) => return Ok(Some((offset, error.to_string()))),
+        };
         let before = self.outcome.sent_bytes;
         self.bar.set_message(volume_name(volume));
         let bar = self.bar.clone();
         let progress = move |position: u64| bar.set_position(before + position.saturating_sub(offset));
-        match self.session.put_piece(&route, path, (offset, size), &progress) {
+        match self.session.put_piece(&route, file, (offset, size), &progress) {
             Ok(SentPiece::Answered(answer)) => {
                 self.breaks = 0;
                 self.outcome.sent_bytes += size;
@@ -165,12 +173,8 @@ impl<'a> Sender<'a> {
         }
     }
 
-    fn path(&self, volume: u32) -> PathBuf {
-        self.dir.join(volume_name(volume))
-    }
-
     fn wrong(&mut self, volume: u32, why: String) {
-        self.outcome.volumes.insert(volume, format!("{}: {why}", volume_name(volume)));
+        self.outcome.volumes.insert(volume, why);
     }
 }
 

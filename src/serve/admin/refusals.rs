@@ -5,9 +5,9 @@ use std::fmt::Display;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::bundle::ImportError;
 use crate::bundle::receipt::GiveError;
 use crate::bundle::receive::ReceiptRefusal;
+use crate::bundle::{ExportError, ImportError, ScopeError};
 use crate::catalog::{CommitError, ReadOnly};
 use crate::control::rollouts::RolloutRefusal;
 use crate::control::{ControlError, OriginKeyRefusal};
@@ -15,7 +15,7 @@ use crate::gate::Finding;
 use crate::journal::JournalError;
 use crate::publish::{PublishError, UploadError};
 use crate::serve::problem::Problem;
-use crate::store::StoreError;
+use crate::store::{IntakeError, StoreError};
 
 /// Where an upload has to go on.
 pub(super) static UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
@@ -122,6 +122,28 @@ impl From<PublishError> for Problem {
             E::Journal(journal) => journal_failed(&journal),
             E::ReadOnly(read_only) => elsewhere(&read_only),
         }
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        use ExportError as E;
+        let status = match &error {
+            E::Scope(ScopeError::NoGroup(_) | ScopeError::TooMuch) => StatusCode::UNPROCESSABLE_ENTITY,
+            E::Scope(ScopeError::NoPolicy | ScopeError::Unreadable) => StatusCode::CONFLICT,
+            E::GroupTwice(_) | E::Plan(_) | E::Manifest(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            E::TooMany => return Self::try_again(60, &error.to_string()),
+            E::Overtaken { .. } | E::IsSite | E::Missing { .. } => StatusCode::CONFLICT,
+            E::Store(store) | E::Intake(IntakeError::Store(store)) => return store_failed(store),
+            E::Intake(IntakeError::Mismatch { .. } | IntakeError::TooLong { .. })
+            | E::Intake(IntakeError::Short { .. } | IntakeError::Read { .. })
+            | E::Encode(_)
+            | E::Spool { .. }
+            | E::Contradiction(_) => return failed(&error),
+            E::Journal(journal) => return journal_failed(journal),
+            E::ReadOnly(read_only) => return elsewhere(read_only),
+        };
+        Self::with_detail(status, error.to_string())
     }
 }
 

@@ -28,11 +28,15 @@ fn the_document_has_every_route() {
     }
     routes.sort();
     let expected = "\
+DELETE /v1/bundles/{bundle}
 DELETE /v1/site/imports/{bundle}
 DELETE /v1/uploads/{id}
 GET /healthz
 GET /metrics
 GET /readyz
+GET /v1/bundles/{bundle}/BUNDLE.json
+GET /v1/bundles/{bundle}/BUNDLE.sig
+GET /v1/bundles/{bundle}/volumes/{number}
 GET /v1/denials
 GET /v1/devices
 GET /v1/devices/{id}
@@ -72,6 +76,7 @@ GET /v1/store/stats
 GET /v1/tokens
 GET /v1/uploads/{id}
 PATCH /v1/uploads/{id}
+POST /v1/bundles
 POST /v1/devices/import
 POST /v1/devices/remove
 POST /v1/devices/{id}/allow

@@ -110,6 +110,11 @@ pub(super) const ROWS: &[Row] = &[
     row(Publish, "PATCH /v1/uploads/{upload}", Nothing, empty),
     row(Publish, "DELETE /v1/uploads/{upload}", Nothing, empty),
     row(Publish, "POST /v1/uploads", Nothing, empty),
+    row(Operate, "POST /v1/bundles", Everything, |target| json!({"site": "plant-7", "groups": [target.group]})),
+    row(Operate, "GET /v1/bundles/{blake3}/BUNDLE.json", Everything, empty),
+    row(Operate, "GET /v1/bundles/{blake3}/BUNDLE.sig", Everything, empty),
+    row(Operate, "GET /v1/bundles/{blake3}/volumes/1", Everything, empty),
+    row(Operate, "DELETE /v1/bundles/{blake3}", Everything, empty),
     row(Publish, "POST /v1/products", Product, |target| json!({"name": target.product, "class": "intelligence"})),
     row(
         Publish,
