@@ -13,6 +13,8 @@ mod protocol;
 mod push;
 mod relay;
 mod standing;
+#[cfg(test)]
+mod tests;
 mod trouble;
 mod trust;
 mod upstream;
