@@ -198,6 +198,7 @@ fn a_mirror_that_cannot_be_is_refused_at_its_line() {
         (mirror("key = \"k\""), "mirror.certificate and mirror.key belong together"),
         (mirror("poll_wait = \"31s\""), "ringfence.toml:4: mirror.poll_wait is 31s: it must be at most 30s"),
         (mirror("stale_after = \"0s\""), "ringfence.toml:4: mirror.stale_after is zero"),
+        (mirror("stale_after = \"29s\""), "ringfence.toml:4: mirror.stale_after is 29s: every wait"),
         (mirror("origin_keys = [\"x\"]"), "ringfence.toml:4: "),
         (
             mirror("upstrem = \"o\""),

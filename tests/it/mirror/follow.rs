@@ -192,7 +192,7 @@ fn a_mirror_serves_on_without_its_origin_and_starts_without_it() {
     let first_age = standing(&mirror)["last_word"]["age_s"].as_u64().unwrap();
     let reason = wait_for_alarm(&mirror, "mirror_stale");
     assert!(reason.contains("cannot be reached") || reason.contains("broke"), "{reason}");
-    assert!(standing(&mirror)["last_word"]["age_s"].as_u64().unwrap() > first_age);
+    wait_until("a greater age", || (standing(&mirror)["last_word"]["age_s"].as_u64()? > first_age).then_some(()));
     assert_eq!(standing(&mirror)["doing"], "away");
     assert_eq!(offered(&mirror), before);
     // What was signed is good until it expires, and a manifest for good.
