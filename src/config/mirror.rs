@@ -16,6 +16,9 @@ use crate::model::{PublicKey, SiteName};
 /// The most keys of an origin that are pinned.
 const KEYS_MAX: usize = 16;
 
+/// How old the origin's word may be when it comes: words of the same few seconds have the same time.
+const WORD_AGE: Duration = Duration::from_secs(10);
+
 /// The server that this one follows: with this table it is a mirror, and changes nothing itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -105,6 +108,17 @@ pub(super) fn mirror_settings(table: Option<MirrorTable>, base: &Path) -> Result
         let message = format!("mirror.poll_wait is {}: it must be at most {WAIT_MAX_S}s", table.poll_wait);
         return Err(finding("mirror.poll_wait", message));
     }
+    let stale_after = length("mirror.stale_after", table.stale_after)?;
+    if stale_after < poll_wait + WORD_AGE {
+        let message = format!(
+            "mirror.stale_after is {}: every wait for an event would be an alarm; it must be at least {} s longer than \
+             mirror.poll_wait, {}",
+            table.stale_after,
+            WORD_AGE.as_secs(),
+            table.poll_wait
+        );
+        return Err(finding("mirror.stale_after", message));
+    }
     Ok(Some(MirrorSettings {
         upstream,
         name: table.name,
@@ -112,7 +126,7 @@ pub(super) fn mirror_settings(table: Option<MirrorTable>, base: &Path) -> Result
         ca_file: table.ca_file.map(|path| base.join(path)),
         identity,
         origin_keys: table.origin_keys,
-        stale_after: length("mirror.stale_after", table.stale_after)?,
+        stale_after,
         poll_wait,
     }))
 }

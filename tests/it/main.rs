@@ -12,6 +12,7 @@ mod enrol;
 mod faults;
 mod gates;
 mod lifecycle;
+mod mirror;
 mod packaging;
 mod people;
 mod publish;
