@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::alert_command::AlertQueue;
 use super::share_alerts::{Ailment, ailments};
+use crate::mirror::{AlarmKind, Mirror};
 use crate::model::{
     Evidence, GroupName, ProductName, ProductReleases, Rollout, RolloutChange, RolloutId, RolloutKind, ShareName,
     Snapshot, Version,
@@ -23,7 +24,8 @@ use crate::share::Shares;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Alert {
     /// `halted`, `overdue`, `frozen`, `rollback`, `stale`, or a share's: `share_blocked`, `share_stale`, `share_behind`,
-    /// `share_edited`.
+    /// `share_edited`; or a mirror's: `mirror_forked`, `mirror_upstream_behind`, `mirror_untrusted`, `mirror_malformed`,
+    /// `mirror_stale`.
     pub(super) alert: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) product: Option<ProductName>,
@@ -57,6 +59,7 @@ pub(super) struct Alerts {
     stale: Mutex<BTreeSet<(GroupName, ProductName)>>,
     stale_count: Arc<AtomicUsize>,
     ailing: Mutex<BTreeSet<Ailment>>,
+    mirror: Mutex<BTreeSet<AlarmKind>>,
 }
 
 impl Alerts {
@@ -68,6 +71,7 @@ impl Alerts {
             stale: Mutex::default(),
             stale_count,
             ailing: Mutex::default(),
+            mirror: Mutex::default(),
         }
     }
 
@@ -111,6 +115,20 @@ impl Alerts {
         }
     }
 
+    /// Raises an alert for whatever is wrong with what a mirror follows, once until it no longer is.
+    pub(super) fn look_at_mirror(&self, mirror: &Mirror, now: Timestamp) {
+        let mut known = self.mirror.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::take(&mut *known);
+        for alarm in mirror.alarms(now) {
+            if !before.contains(&alarm.alarm) {
+                let (product, share, version, rollout, group, evidence) = (None, None, None, None, None, None);
+                let (alert, reason, time) = (alarm.alarm.as_str(), alarm.reason, alarm.since);
+                self.raise(Alert { alert, product, share, version, rollout, group, reason, evidence, time });
+            }
+            known.insert(alarm.alarm);
+        }
+    }
+
     fn raise(&self, alert: Alert) {
         let Alert { alert: kind, product, share, version, rollout, group, reason, .. } = &alert;
         let product = product.as_ref().map(tracing::field::display);
@@ -118,7 +136,7 @@ impl Alerts {
         let version = version.as_ref().map(tracing::field::display);
         let group = group.as_ref().map(tracing::field::display);
         match *kind {
-            "halted" | "frozen" | "share_blocked" => {
+            "halted" | "frozen" | "share_blocked" | "mirror_forked" | "mirror_untrusted" => {
                 tracing::error!(alert = kind, product, share, version, rollout, group, reason, "alert");
             }
             _ => tracing::warn!(alert = kind, product, share, version, rollout, group, reason, "alert"),

@@ -13,10 +13,12 @@ use crate::control::{
     record_reports,
 };
 use crate::mirror::Pulls;
-use crate::model::{Blake3Digest, DeviceId, ObjectRef, Release, Report, RingName, Snapshot, TokenId, TokenListener, TokenScope};
+use crate::model::{
+    Blake3Digest, DeviceId, ObjectRef, Release, Report, RingName, Snapshot, TokenId, TokenListener, TokenScope,
+};
+use crate::serve::device::{Backend, EnrolError, Enrolled, EnrolledCredential, RecordReportsError, RecordedReports};
 use crate::serve::http::Arriving;
 use crate::serve::pulled;
-use crate::serve::device::{Backend, EnrolError, Enrolled, EnrolledCredential, RecordReportsError, RecordedReports};
 
 /// The catalog as the device listener sees it.
 pub(super) struct DeviceBackend {
@@ -66,6 +68,10 @@ impl Backend for DeviceBackend {
     }
 
     async fn enrol(&self, code: String, csr: Option<String>) -> Result<Enrolled, EnrolError> {
+        if let Some(origin) = self.catalog.origin() {
+            let why = format!("this server is a mirror and enrols no device: enrol at its origin, {origin}");
+            return Err(EnrolError::Elsewhere(why));
+        }
         let code: EnrolmentCode = code.parse().map_err(not_enrolled)?;
         let Some(csr) = csr else {
             let enrolled = enrol_with_token(&self.catalog, &self.token_key, &code, self.enrolment.token_valid_for);

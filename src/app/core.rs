@@ -23,7 +23,7 @@ use crate::sys::random::random_bytes;
 /// The journal's folder in the data directory.
 const JOURNAL: &str = "journal";
 /// The file with the key under which tokens are kept.
-const TOKEN_KEY: &str = "token.key";
+pub(super) const TOKEN_KEY: &str = "token.key";
 
 /// An open data directory.
 pub struct Core {
@@ -115,6 +115,7 @@ fn catalog_options(settings: &Settings, is_index_ignored: bool) -> CatalogOption
             segment_max_bytes: settings.reports.segment_max_bytes,
             keep_for: settings.reports.keep_for,
         },
+        follows: settings.mirror.as_ref().map(|mirror| mirror.upstream.to_string()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::service::SocketsError;
 use crate::catalog::CatalogError;
+use crate::client::ClientError;
 use crate::control::ControlError;
 use crate::journal::JournalError;
 use crate::serve::admin::{JwksError, MaintenanceError};
@@ -55,6 +56,9 @@ pub enum AppError {
     /// The log cannot be set up.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The upstream cannot be asked as the configuration says.
+    #[error("mirror.upstream: {0}")]
+    Upstream(ClientError),
     /// The first policy or token cannot be put in place.
     #[error(transparent)]
     Control(#[from] ControlError),

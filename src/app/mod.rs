@@ -19,11 +19,15 @@ mod enrolment_ca;
 mod enrolment_ca_tests;
 mod error;
 mod figures;
+mod fill_figures;
+mod filling;
 mod gate_command;
 mod gate_process;
 #[cfg(test)]
 mod gate_process_tests;
 mod keeper;
+mod mirror_figures;
+mod mirroring;
 mod offline;
 mod origin_key;
 #[cfg(test)]

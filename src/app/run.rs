@@ -23,8 +23,11 @@ use super::keeper::Keeper;
 use super::service::{HandedSockets, Probe, handed_sockets, pet_watchdog};
 use super::tls::{self, TlsFiles, TlsInForce};
 use super::wiring::{Handlers, admin_limits, device_limits, handlers, log_filter, log_options};
-use super::{origin_key, stager, ticker};
+use super::{filling, mirroring, origin_key, stager, ticker};
 use crate::config::{Settings, TlsSettings};
+use crate::journal::RawReader;
+use crate::mirror::{Elsewhere, Mirror};
+use crate::serve::admin::Following;
 use crate::serve::{Listener, ListenerName, ServeOptions};
 use crate::sys::clock::SystemClock;
 use crate::sys::{durable, open_files};
@@ -136,12 +139,20 @@ pub(super) async fn run<F: Future<Output = ()>>(
     ready: impl FnOnce(Bound) -> F,
 ) -> Result<(), AppError> {
     let tls = TlsFiles::read(settings, core.catalog.clock_now())?;
-    bootstrap(&core, settings).await?;
-    let origin = origin_key::open(&core, settings).await?;
+    let follow = following(&core, settings, &stop)?;
+    let (mirror, filler) = (follow.mirror.clone(), follow.filler.clone());
+    let origin = match &mirror {
+        // A mirror's policy, tokens and keys are its origin's.
+        Some(_) => mirroring::no_key(&core.data)?,
+        None => {
+            bootstrap(&core, settings).await?;
+            origin_key::open(&core, settings).await?
+        }
+    };
     let listeners = Listeners::bind(settings, sockets).await?;
     let keeper = Arc::new(Keeper::new(&core, settings.store.scrub_bytes_per_second));
     let stale_groups = Arc::new(AtomicUsize::new(0));
-    let handlers = handlers(&core, settings, keeper.clone(), listeners.named(), stale_groups.clone(), origin)?;
+    let handlers = handlers(&core, settings, keeper.clone(), listeners.named(), stale_groups.clone(), origin, follow)?;
     let note = core.data.join("server.json");
     let text = serde_json::to_vec(&listeners.bound).map_err(AppError::demo)?;
     durable::write_atomically(&note, &text, 0o644).map_err(AppError::io("write", &note))?;
@@ -160,7 +171,10 @@ pub(super) async fn run<F: Future<Output = ()>>(
     tasks.spawn(background::expire_uploads(core.clone(), stop.clone()));
     tasks.spawn(background::expire_reports(core.clone(), stop.clone()));
     tasks.spawn(background::scrub(keeper.clone(), settings.store.scrub_every, stop.clone()));
-    spawn_rollouts(&core, settings, &stale_groups, &tasks, &stop);
+    spawn_rollouts(&core, settings, mirror.as_ref(), &stale_groups, &tasks, &stop);
+    if let (Some(filler), Some(mirror)) = (&filler, &mirror) {
+        filling::spawn(filler, mirror, &tasks, &stop);
+    }
     stager::spawn(&core, settings, &tasks, &stop);
     tasks.close();
     // Without a service manager there is nobody to tell, which is no error.
@@ -169,7 +183,7 @@ pub(super) async fn run<F: Future<Output = ()>>(
 
     let fatal = tokio::select! {
         () = stop.cancelled() => None,
-        reason = background::fatal_failure(&core) => Some(reason),
+        reason = background::fatal_failure(&core, filler.as_deref()) => Some(reason),
     };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     stop.cancel();
@@ -194,6 +208,7 @@ pub(super) async fn run<F: Future<Output = ()>>(
 fn spawn_rollouts(
     core: &Core,
     settings: &Settings,
+    mirror: Option<&Arc<Mirror>>,
     stale_groups: &Arc<AtomicUsize>,
     tasks: &TaskTracker,
     stop: &CancellationToken,
@@ -204,9 +219,25 @@ fn spawn_rollouts(
     }
     let catalog = &core.catalog;
     let alerts = Arc::new(Alerts::new(queue, catalog.snapshot().seq(), stale_groups.clone()));
+    if let Some(mirror) = mirror {
+        // Steps and switches are the origin's, and so are the alerts of them.
+        mirroring::spawn(core, mirror, &alerts, tasks, stop);
+        return;
+    }
     tasks.spawn(ticker::advance(catalog.clone(), core.shares.clone(), alerts.clone(), stop.clone()));
     tasks.spawn(ticker::switch_shares(core.shares.clone(), alerts.clone(), stop.clone()));
     tasks.spawn(ticker::watch_staleness(catalog.clone(), core.shares.clone(), alerts, stop.clone()));
+}
+
+/// What following needs: of mirrors, and of this server if it is one.
+fn following(core: &Core, settings: &Settings, stop: &CancellationToken) -> Result<Following, AppError> {
+    let mirror = mirroring::open(core, settings)?;
+    let own_token = mirror.as_ref().map(|_| mirroring::own_token(&settings.admin.token_file)).transpose()?;
+    let dir = mirroring::elsewhere_dir(&core.data);
+    let elsewhere = Elsewhere::open(dir.clone(), core.catalog.clone()).map_err(AppError::io("read", &dir))?;
+    let (lines, elsewhere) = (RawReader::new(core.journal_dir()), Arc::new(elsewhere));
+    let filler = filling::open(core, settings, mirror.as_deref(), stop);
+    Ok(Following { lines, elsewhere, mirror, own_token, stop: stop.clone(), filler })
 }
 
 /// Leaves closing to the end of the process. Dropped after an error, sled writes once more, and panics or hangs.

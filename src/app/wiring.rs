@@ -15,7 +15,8 @@ use super::figures::Figures;
 use super::keeper::Keeper;
 use crate::config::{LogFormat, LogSettings, OidcSettings, Settings};
 use crate::control::OriginKeys;
-use crate::serve::admin::{About, AdminApi, AdminServices, Oidc, OidcOptions, People};
+use crate::mirror::Mirror;
+use crate::serve::admin::{About, AdminApi, AdminServices, Following, Oidc, OidcOptions, People};
 use crate::serve::device::{DeviceApi, DeviceMetrics, DeviceOptions};
 use crate::serve::{ConnectionMetrics, Limits, PaceLimit, QuotaOptions, TlsMetrics};
 use crate::sys::random::random_bytes;
@@ -94,6 +95,7 @@ pub(super) fn handlers(
     listeners: BTreeMap<String, Vec<String>>,
     stale_groups: Arc<AtomicUsize>,
     origin: Arc<OriginKeys>,
+    follow: Following,
 ) -> Result<Handlers, AppError> {
     let mut registry = Registry::default();
     let connections = ConnectionMetrics::register(&mut registry);
@@ -105,10 +107,13 @@ pub(super) fn handlers(
         publisher: publisher.clone(),
         shares: core.shares.clone(),
         stale_groups,
+        mirror: follow.mirror.clone(),
+        filler: follow.filler.clone(),
     }));
     let certificate_identity: Vec<_> = settings.device.tls.iter().flat_map(|tls| tls.identity.clone()).collect();
     let enrolment = Enrolment::new(&settings.enrol, &certificate_identity, catalog.clock_now())?;
-    let backend = DeviceBackend { catalog: catalog.clone(), token_key: core.token_key.clone(), enrolment, pulls: None };
+    let pulls = follow.filler.as_ref().map(|filler| filler.pulls().clone());
+    let backend = DeviceBackend { catalog: catalog.clone(), token_key: core.token_key.clone(), enrolment, pulls };
     let salt = random_bytes().map_err(AppError::io("read randomness for", &core.data))?;
     let download_grace = download_grace(settings);
     let options = DeviceOptions {
@@ -122,6 +127,7 @@ pub(super) fn handlers(
         certificate_identity,
         proxies: settings.device.proxies.clone(),
         origin: Some(origin.clone()),
+        mirror: follow.mirror.clone(),
         ..DeviceOptions::default()
     };
     let oidc = oidc(settings)?;
@@ -134,7 +140,7 @@ pub(super) fn handlers(
         origin,
         metrics: Metrics::new(registry),
         maintenance: keeper,
-        readiness: readiness(core),
+        readiness: readiness(core, follow.mirror.clone()),
         about: About {
             started_at: catalog.clock_now(),
             data: core.data.clone(),
@@ -146,6 +152,7 @@ pub(super) fn handlers(
         oidc: oidc.clone(),
         certificate_identity: settings.admin.tls.iter().flat_map(|tls| tls.identity.clone()).collect(),
         catalog,
+        follow,
     };
     Ok(Handlers {
         device: DeviceApi::new(backend, options, device_metrics),
@@ -173,9 +180,12 @@ pub(super) fn download_grace(settings: &Settings) -> SignedDuration {
 }
 
 /// Ready means: a policy is in force and can be read, so that devices get decisions.
-fn readiness(core: &Core) -> Box<dyn Fn() -> Result<(), String> + Send + Sync> {
+fn readiness(core: &Core, mirror: Option<Arc<Mirror>>) -> Box<dyn Fn() -> Result<(), String> + Send + Sync> {
     let catalog = core.catalog.clone();
     Box::new(move || match catalog.snapshot().policies().last() {
+        None if mirror.as_ref().is_some_and(|mirror| !mirror.has_followed()) => {
+            Err("this server is a mirror and has not reached its upstream yet".to_owned())
+        }
         None => Err("no policy is in force: apply one with `ringfence policy apply`".to_owned()),
         Some(policy) => policy.policy().map(|_| ()).map_err(|error| error.to_string()),
     })

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::census::CensusCache;
 use super::error::{CatalogError, CommitError, ReadOnly};
@@ -37,6 +37,8 @@ pub struct Catalog {
     pub(super) read_only_of: OnceLock<String>,
     /// Woken when something has changed that may let a rollout take a step.
     pub(super) stirred: Notify,
+    /// The newest event that readers see, for those who wait for the next.
+    pub(super) advanced: watch::Sender<u64>,
     /// What readers see: durable events only.
     pub(super) published: ArcSwap<Snapshot>,
     pub(super) writer: Mutex<Writer>,
@@ -170,7 +172,9 @@ impl Catalog {
         fault::point("catalog.indexed");
         self.begin_to_count(&newest, &records);
         self.count_receipts(&newest, &records);
+        let seq = newest.seq();
         self.published.store(newest);
+        self.advanced.send_replace(seq);
         fault::point("catalog.published");
         self.stirred.notify_one();
     }
@@ -184,6 +188,11 @@ impl Catalog {
     /// of a failure. For one waiter.
     pub async fn stirred(&self) {
         self.stirred.notified().await;
+    }
+
+    /// The number of the newest event that readers see, and every next one. For as many waiters as there are.
+    pub fn advanced(&self) -> watch::Receiver<u64> {
+        self.advanced.subscribe()
     }
 
     /// The last fsynced event's sequence and hash: what to keep elsewhere to detect a rewritten journal.

@@ -21,8 +21,11 @@ impl Catalog {
         self.stirred.notify_one();
     }
 
-    /// Counts the receipts among newly journaled events.
+    /// Counts the receipts among newly journaled events. A mirror does not: it would tell its origin of them again.
     pub(super) fn count_receipts(&self, snapshot: &Snapshot, records: &[Arc<EventRecord>]) {
+        if self.origin().is_some() {
+            return;
+        }
         for record in records {
             if let Event::ReceiptTaken { site, receipt, .. } = &record.event {
                 self.tallies.set_elsewhere(snapshot, &place_of(site), &receipt.tallies);
@@ -32,6 +35,9 @@ impl Catalog {
 
     /// Counts the last receipt of every site, at start.
     pub(super) fn recount_receipts(&self, snapshot: &Snapshot) {
+        if self.origin().is_some() {
+            return;
+        }
         for site in snapshot.sites() {
             if let Some((receipt, _)) = &site.receipt {
                 self.tallies.set_elsewhere(snapshot, &place_of(&site.name), &receipt.tallies);

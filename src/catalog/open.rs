@@ -40,6 +40,8 @@ pub struct CatalogOptions {
     pub reports_dir: PathBuf,
     /// What is kept of them.
     pub reports: ReportsOptions,
+    /// The address of the server that this one follows, if it is a mirror: see [`Catalog::follow_only`].
+    pub follows: Option<String>,
 }
 
 /// What opening found and did.
@@ -95,8 +97,9 @@ impl Catalog {
             lost_offers: LostOffers::default(),
             census: CensusCache::default(),
             token_uses,
-            read_only_of: OnceLock::new(),
+            read_only_of: options.follows.clone().map_or_else(OnceLock::new, OnceLock::from),
             stirred: tokio::sync::Notify::new(),
+            advanced: tokio::sync::watch::Sender::new(snapshot.seq()),
             published: ArcSwap::from_pointee(snapshot),
             writer: Mutex::new(Writer { newest, waiting: VecDeque::new() }),
             finishing: Mutex::new(()),

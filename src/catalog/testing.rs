@@ -37,6 +37,7 @@ impl World {
             inline_max_bytes: 16,
             reports_dir: dir.path().join("reports"),
             reports: ReportsOptions { segment_max_bytes: 1 << 20, keep_for: Duration::from_secs(3_600) },
+            follows: None,
         };
         let clock = Arc::new(ManualClock::new(Timestamp::from_second(START).unwrap()));
         Self { dir, clock, options }

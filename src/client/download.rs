@@ -86,6 +86,11 @@ impl Client {
         };
         Ok(Download { body: response.into_body(), left_bytes, wait, server })
     }
+
+    /// The body of an answer, of which `left_bytes` are read.
+    pub(super) fn body_of(&self, response: http::Response<Incoming>, left_bytes: u64, wait: Duration) -> Download {
+        Download { body: response.into_body(), left_bytes, wait, server: self.endpoint.to_string() }
+    }
 }
 
 impl Download {

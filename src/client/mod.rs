@@ -8,6 +8,7 @@ mod body;
 mod download;
 mod endpoint;
 mod error;
+mod raw;
 mod tls;
 mod upload;
 mod verifier;

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gate::GateTable;
+use super::mirror::MirrorTable;
 use super::people::{OidcTable, PersonTable};
 use super::settings::{LogFormat, LogLevel};
 use super::targets::{StagerTable, TargetTable};
@@ -106,6 +107,9 @@ table! {
         oidc: Option<OidcTable> = None,
         /// What the origin signs its answers with.
         signing: SigningTable = SigningTable::default(),
+        /// The server that this one follows, if it is a mirror.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        mirror: Option<MirrorTable> = None,
     }
 }
 

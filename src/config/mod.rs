@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod gate;
 mod locate;
+mod mirror;
 mod people;
 mod settings;
 mod targets;
@@ -18,6 +19,7 @@ mod values;
 pub use error::ConfigError;
 pub use file::schema;
 pub use gate::{GateSettings, OpaqueArchives};
+pub use mirror::MirrorSettings;
 pub use settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, EnrolCaFiles, EnrolSettings, JournalSettings,
     LimitSettings, LogFormat, LogLevel, LogSettings, OidcSettings, PersonSettings, PolicySettings, ReportSettings,

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gate::GateSettings;
+use super::mirror::MirrorSettings;
 use crate::model::{Actor, DeviceId, Reach, Role, ShareName};
 use crate::serve::{IdentityRule, TlsOptions};
 
@@ -54,6 +55,8 @@ pub struct Settings {
     pub oidc: Option<OidcSettings>,
     /// Signed answers.
     pub signing: SigningSettings,
+    /// Whom this server follows, if it is a mirror.
+    pub mirror: Option<MirrorSettings>,
 }
 
 /// The listener that devices talk to.

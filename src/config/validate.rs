@@ -10,6 +10,7 @@ use super::enrol::enrol_settings;
 use super::error::Finding;
 use super::file::{AdminTable, AlertTable, DeviceTable, File, LimitsTable, LogTable, SigningTable, StoreTable};
 use super::gate::gate_settings;
+use super::mirror::mirror_settings;
 use super::people::{oidc_settings, people_settings};
 use super::settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogSettings,
@@ -53,6 +54,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         person,
         oidc,
         signing,
+        mirror,
     } = file;
     let data = data_directory(&data, base)?;
     let LogTable { format, level } = log;
@@ -83,6 +85,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         people: people_settings(person)?,
         oidc: oidc_settings(oidc, base)?,
         signing: signing_settings(signing, base)?,
+        mirror: mirror_settings(mirror, base)?,
         data,
     };
     if overlap(settings.device.listen, settings.admin.listen) {

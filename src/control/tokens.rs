@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
@@ -14,24 +15,34 @@ use crate::model::{Actor, Blake3Digest, Event, Token, TokenId, TokenScope};
 use crate::sys::random::random_bytes;
 
 /// The key of the keyed hash under which this server keeps tokens: a copy of the journal alone tells nobody whether a
-/// guessed secret is one of them.
+/// guessed secret is one of them. Clones are the same key: a mirror takes over its origin's while it runs.
 #[derive(Clone)]
-pub struct TokenKey([u8; 32]);
+pub struct TokenKey(Arc<ArcSwap<[u8; 32]>>);
 
 impl TokenKey {
     /// The key with these bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+        Self(Arc::new(ArcSwap::from_pointee(bytes)))
+    }
+
+    /// Puts another key in its place, in all clones.
+    pub fn replace(&self, bytes: [u8; 32]) {
+        self.0.store(Arc::new(bytes));
+    }
+
+    /// Its bytes, for a mirror, which has to know the same tokens.
+    pub fn expose(&self) -> [u8; 32] {
+        **self.0.load()
     }
 
     /// What the journal keeps of a secret.
     pub fn hash(&self, secret: &Secret) -> Blake3Digest {
-        Blake3Digest::from_bytes(*blake3::keyed_hash(&self.0, &secret.0).as_bytes())
+        Blake3Digest::from_bytes(*blake3::keyed_hash(&self.0.load(), &secret.0).as_bytes())
     }
 
     /// What the journal keeps of a secret that is no token: under a key of its own, so that one kind is never another.
     pub(super) fn hash_for(&self, context: &str, secret: &[u8; 32]) -> Blake3Digest {
-        let key = blake3::derive_key(context, &self.0);
+        let key = blake3::derive_key(context, &**self.0.load());
         Blake3Digest::from_bytes(*blake3::keyed_hash(&key, secret).as_bytes())
     }
 }
@@ -50,6 +61,12 @@ impl Secret {
     /// A new one from the system's randomness.
     pub fn random() -> Result<Self, ControlError> {
         random_bytes().map(Self).map_err(ControlError::Random)
+    }
+
+    /// Whether it is the same; takes the same time whatever differs.
+    pub fn is(&self, other: &Self) -> bool {
+        // blake3's comparison is constant-time.
+        blake3::Hash::from_bytes(self.0) == blake3::Hash::from_bytes(other.0)
     }
 
     /// The text that a client sends.

@@ -47,6 +47,11 @@ impl Chain {
         Self { next_seq: seq, prev: None, time: None }
     }
 
+    /// The chain behind a record of which only the place and the hash are known.
+    pub(super) fn after(seq: u64, hash: Blake3Digest) -> Self {
+        Self { next_seq: seq.saturating_add(1), prev: Some(hash), time: None }
+    }
+
     /// The chain just before `record`, for a test that puts another record in its place.
     #[cfg(test)]
     pub(super) fn forged(record: &EventRecord) -> Self {

@@ -17,6 +17,7 @@ mod disk;
 mod error;
 pub mod lines;
 mod open;
+mod raw;
 mod read;
 mod reader;
 mod segment;
@@ -46,6 +47,7 @@ use chain::Chain;
 pub use appender::{JournalOptions, JournalStats};
 pub use error::{Fault, JournalError, MAX_LINE_BYTES};
 pub use open::{Opened, TornTail};
+pub use raw::{Continuation, RawReader};
 pub use read::{read, read_newest};
 pub use verify::{Verified, verify};
 

@@ -1,7 +1,7 @@
 //! Reading a segment line by line, with the place of each line, whatever the file holds.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::error::{Fault, JournalError, MAX_LINE_BYTES};
@@ -60,6 +60,14 @@ impl LineReader {
             offset: 0,
             next_offset: 0,
         })
+    }
+
+    /// As [`LineReader::open`], at a line that starts at `offset`. Lines are counted from there.
+    pub(super) fn open_at(path: &Path, offset: u64) -> Result<Self, JournalError> {
+        let mut reader = Self::open(path)?;
+        reader.input.seek(SeekFrom::Start(offset)).map_err(JournalError::io("read", path))?;
+        (reader.offset, reader.next_offset) = (offset, offset);
+        Ok(reader)
     }
 
     /// The next line. A line above [`MAX_LINE_BYTES`] is an error, and never held in memory whole.

@@ -25,11 +25,14 @@ pub enum Role {
     Operator,
     /// Everything, and creates and revokes tokens.
     Admin,
+    /// Reads everything and follows: what another server needs to be this one's mirror.
+    Mirror,
 }
 
 impl Role {
     /// All roles.
-    pub const ALL: [Self; 5] = [Self::Auditor, Self::Publisher, Self::Approver, Self::Operator, Self::Admin];
+    pub const ALL: [Self; 6] =
+        [Self::Auditor, Self::Publisher, Self::Approver, Self::Operator, Self::Admin, Self::Mirror];
 
     /// The word used in JSON and on the command line.
     pub const fn as_str(self) -> &'static str {
@@ -39,6 +42,7 @@ impl Role {
             Self::Approver => "approver",
             Self::Operator => "operator",
             Self::Admin => "admin",
+            Self::Mirror => "mirror",
         }
     }
 }
@@ -56,7 +60,7 @@ impl FromStr for Role {
         Self::ALL
             .into_iter()
             .find(|role| role.as_str() == text)
-            .ok_or_else(|| NameError::new(text, "role", "auditor, publisher, approver, operator or admin"))
+            .ok_or_else(|| NameError::new(text, "role", "auditor, publisher, approver, operator, admin or mirror"))
     }
 }
 

@@ -23,6 +23,7 @@ mod probe;
 mod problem;
 mod pulled;
 mod quota;
+mod statements;
 mod steady_clock;
 mod stream;
 mod tls;

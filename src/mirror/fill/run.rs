@@ -131,7 +131,8 @@ impl Filler {
                 work.seq = seq;
                 work.desired = (plan.desired.len() as u64, plan.desired.iter().map(|object| object.size).sum());
                 work.missing = plan.missing.iter().map(|object| (object.blake3, *object)).collect();
-                let is_due = |object: &ObjectRef| plan.missing.contains(object) && !work.active.contains(&object.blake3);
+                let is_due =
+                    |object: &ObjectRef| plan.missing.contains(object) && !work.active.contains(&object.blake3);
                 work.queue = order.into_iter().filter(is_due).collect();
             }
             Ok(Err(error)) => {
@@ -171,7 +172,8 @@ impl Filler {
     }
 
     fn tell(&self, work: &Work, rate: &mut Rate, is_open: bool) {
-        let bytes_per_second = rate.look(self.pulls.figures().counts().bytes);
+        let received_bytes = self.pulls.figures().counts().bytes;
+        let bytes_per_second = rate.look(received_bytes);
         let now = self.catalog.now();
         let whole: u64 = work.missing.values().map(|object| object.size).sum();
         let missing_bytes = whole - self.pulls.there_of(work.missing.values()).min(whole);
@@ -192,14 +194,13 @@ impl Filler {
             missing_blobs: work.missing.len() as u64,
             missing_bytes,
             bytes_per_second,
+            received_bytes,
             complete_at: left_s.and_then(|seconds| now.checked_add(after(seconds)).ok()),
             opens_at: self.options.windows.as_ref().filter(|_| !is_open).and_then(|windows| next(windows, now)),
             last_error: work.last_error.clone(),
         };
-        let before = std::mem::replace(
-            &mut *self.standing.lock().unwrap_or_else(PoisonError::into_inner),
-            standing.clone(),
-        );
+        let before =
+            std::mem::replace(&mut *self.standing.lock().unwrap_or_else(PoisonError::into_inner), standing.clone());
         if before.state != state {
             let FillStanding { missing_blobs, missing_bytes, .. } = standing;
             tracing::info!(state = state.as_str(), missing_blobs, missing_bytes, "filling from the upstream");

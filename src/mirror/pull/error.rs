@@ -13,7 +13,9 @@ pub enum PullError {
     #[error("the upstream does not have blob {0}: look whether it is complete there with `ringfence store verify`")]
     NotThere(crate::model::Blake3Digest),
     /// The upstream sends something that is not what the journal says, again and again.
-    #[error("the upstream sends wrong bytes ({0}): nothing of them was served; check the upstream's store and the way to it")]
+    #[error(
+        "the upstream sends wrong bytes ({0}): nothing of them was served; check the upstream's store and the way to it"
+    )]
     Wrong(String),
     /// As many pulls as may be are under way.
     #[error("{0} blobs are being pulled already: ask again in a while")]

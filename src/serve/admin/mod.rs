@@ -12,6 +12,7 @@ mod denials;
 mod enrolments;
 mod explain;
 mod extract;
+mod follow;
 mod holds;
 mod inventory;
 mod journal;
@@ -54,6 +55,8 @@ use crate::share::Shares;
 use crate::telemetry::Metrics;
 
 pub use access::{Action, People, Person, may};
+pub use follow::Following;
+pub(in crate::serve) use follow::not_relayed;
 pub use maintenance::{Maintenance, MaintenanceError, RebuildResult, StoreCheck, StoreStats, SweepResult};
 pub use oidc::{IdTokenRefusal, JwksError, Oidc, OidcOptions};
 pub use router::{AdminApi, openapi};
@@ -90,6 +93,8 @@ pub struct AdminServices {
     pub oidc: Option<Arc<Oidc>>,
     /// How a person's name is read from a client certificate.
     pub certificate_identity: Vec<IdentityRule>,
+    /// What following needs.
+    pub follow: Following,
 }
 
 /// What a server says of itself.

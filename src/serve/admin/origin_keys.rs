@@ -5,12 +5,14 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::AdminServices;
 use super::access::{Person, Services};
 use super::extract::{InPath, Sent};
+use super::follow::not_reached;
 use crate::control::sign;
 use crate::model::{KeyId, Reason, TrustedKey};
 use crate::serve::problem::Problem;
-use crate::signing::{JournalStatement, KeyEntry, public_key_file};
+use crate::signing::{JournalStatement, KeyEntry, Signed, public_key_file};
 
 /// The keys of the origin and those of publishers, each in order of time.
 #[derive(Debug, Serialize, ToSchema)]
@@ -47,11 +49,17 @@ pub(super) struct JournalFreshnessAnswer {
 
 fn answer(services: &Services) -> KeysAnswer {
     let snapshot = services.catalog.snapshot();
-    let public = services.origin.key().public();
+    // A mirror signs nothing: the key is its origin's.
+    let document = match &services.follow.mirror {
+        None => services.origin.document(&snapshot),
+        Some(mirror) => mirror.keys(),
+    };
+    let newest = document.keys.last().filter(|_| services.follow.mirror.is_some()).map(|entry| entry.key);
+    let public = newest.unwrap_or_else(|| services.origin.key().public());
     KeysAnswer {
         signing: public.id,
         public_key_file: public_key_file(&public),
-        origin: services.origin.document(&snapshot).keys,
+        origin: document.keys,
         trusted: snapshot.trusted_keys().to_vec(),
     }
 }
@@ -91,14 +99,22 @@ pub(super) async fn retire(
     Ok(Json(answer(&services)))
 }
 
-/// Where the journal stands, signed, for whoever follows it.
+/// Where the journal stands, signed, for whoever follows it. A mirror gives the origin's word up to which it followed.
 #[utoipa::path(get, path = "/v1/freshness", responses((status = 200, body = JournalFreshnessAnswer)))]
-pub(super) async fn freshness(State(services): Services) -> Json<JournalFreshnessAnswer> {
+pub(super) async fn freshness(State(services): Services) -> Result<Json<JournalFreshnessAnswer>, Problem> {
+    let signed = match &services.follow.mirror {
+        None => journal_statement(&services),
+        Some(mirror) => mirror.statement().ok_or_else(not_reached)?,
+    };
+    Ok(Json(JournalFreshnessAnswer { statement: signed.text, signature: signed.signature }))
+}
+
+/// This origin's word on where its journal stands.
+pub(super) fn journal_statement(services: &AdminServices) -> Signed {
     let snapshot = services.catalog.snapshot();
     let (at, expires) = services.origin.times(services.catalog.now());
     let key = services.origin.key();
     let (sequence, head) = (snapshot.seq(), snapshot.head());
     let said = JournalStatement { origin: key.public().id, sequence, head, at, expires };
-    let signed = sign(&key, said.text(), &format!("journal {sequence}"));
-    Json(JournalFreshnessAnswer { statement: signed.text, signature: signed.signature })
+    sign(&key, said.text(), &format!("journal {sequence}"))
 }

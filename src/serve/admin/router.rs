@@ -16,8 +16,8 @@ use utoipa_axum::routes;
 
 use super::access::{Action, authorize};
 use super::{
-    AdminServices, denials, enrolments, explain, holds, inventory, journal, keys, maintenance, open, origin_keys, pins,
-    policies, products, releases, rollouts, shares, shares_add, shares_stage, tokens, uploads,
+    AdminServices, denials, enrolments, explain, follow, holds, inventory, journal, keys, maintenance, open,
+    origin_keys, pins, policies, products, releases, rollouts, shares, shares_add, shares_stage, tokens, uploads,
 };
 use crate::serve::problem::Problem;
 
@@ -71,7 +71,7 @@ fn open_routes() -> Routes {
 }
 
 /// Every other route, under its action. This is the one place that says what a route is.
-fn guarded_routes() -> [(Action, Routes); 5] {
+fn guarded_routes() -> [(Action, Routes); 6] {
     let publish = OpenApiRouter::new()
         .routes(routes!(products::add))
         .routes(routes!(releases::publish))
@@ -121,7 +121,20 @@ fn guarded_routes() -> [(Action, Routes); 5] {
         (Action::Approve, approve),
         (Action::Operate, operate),
         (Action::Administer, administer),
+        (Action::Follow, following_routes()),
     ]
+}
+
+/// What mirrors ask and tell.
+fn following_routes() -> Routes {
+    OpenApiRouter::new()
+        .routes(routes!(follow::hello))
+        .routes(routes!(follow::journal))
+        .routes(routes!(follow::statement))
+        .routes(routes!(follow::blob))
+        .routes(routes!(follow::groups))
+        .routes(routes!(follow::signed))
+        .routes(routes!(follow::take))
 }
 
 /// What every role may ask.
@@ -157,6 +170,7 @@ fn reading_routes() -> Routes {
         .routes(routes!(keys::list))
         .routes(routes!(origin_keys::list))
         .routes(routes!(origin_keys::freshness))
+        .routes(routes!(follow::standing))
 }
 
 /// The OpenAPI document of the admin API.

@@ -5,15 +5,16 @@ use crate::model::Role;
 
 #[test]
 fn every_role_reads_and_only_an_admin_does_everything() {
-    use Action::{Administer, Approve, Operate, Publish, Read};
+    use Action::{Administer, Approve, Follow, Operate, Publish, Read};
     let allowed = |role| -> Vec<Action> {
-        [Read, Publish, Approve, Operate, Administer].into_iter().filter(|action| may(role, *action)).collect()
+        [Read, Publish, Approve, Operate, Administer, Follow].into_iter().filter(|action| may(role, *action)).collect()
     };
     assert_eq!(allowed(Role::Auditor), [Read]);
     assert_eq!(allowed(Role::Publisher), [Read, Publish]);
     assert_eq!(allowed(Role::Approver), [Read, Approve]);
     assert_eq!(allowed(Role::Operator), [Read, Operate]);
-    assert_eq!(allowed(Role::Admin), [Read, Publish, Approve, Operate, Administer]);
+    assert_eq!(allowed(Role::Mirror), [Read, Follow]);
+    assert_eq!(allowed(Role::Admin), [Read, Publish, Approve, Operate, Administer, Follow]);
 }
 
 #[test]
@@ -36,12 +37,18 @@ GET /v1/devices
 GET /v1/devices/{id}
 GET /v1/enrolments
 GET /v1/explain
+GET /v1/follow/blobs/{blake3}
+GET /v1/follow/blobs/{blake3}/groups
+GET /v1/follow/hello
+GET /v1/follow/journal
+GET /v1/follow/statement
 GET /v1/freshness
 GET /v1/holds
 GET /v1/journal
 GET /v1/journal/head
 GET /v1/keys
 GET /v1/keys/trusted
+GET /v1/mirror
 GET /v1/pins
 GET /v1/policy
 GET /v1/policy/history
@@ -66,6 +73,8 @@ POST /v1/devices/remove
 POST /v1/devices/{id}/allow
 POST /v1/devices/{id}/deny
 POST /v1/enrolments
+POST /v1/follow/signed
+POST /v1/follow/tallies
 POST /v1/holds
 POST /v1/holds/{id}/lift
 POST /v1/journal/verify

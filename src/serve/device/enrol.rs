@@ -80,6 +80,9 @@ pub enum EnrolError {
     /// The request for a certificate is not taken; the sentence is for the device.
     #[error("{0}")]
     BadRequest(String),
+    /// Devices are enrolled elsewhere; the sentence, for the device, says where.
+    #[error("{0}")]
+    Elsewhere(String),
     /// Nothing can be given now; the sentence is for the log.
     #[error("{0}")]
     Unavailable(String),
@@ -131,6 +134,9 @@ fn refused(error: EnrolError) -> Problem {
     match error {
         EnrolError::BadCode => Problem::with_detail(StatusCode::FORBIDDEN, "the code is not valid"),
         EnrolError::BadRequest(detail) => Problem::with_detail(StatusCode::BAD_REQUEST, detail),
+        EnrolError::Elsewhere(detail) => {
+            Problem::with_detail(StatusCode::CONFLICT, detail).of_type("urn:ringfence:read-only")
+        }
         EnrolError::Unavailable(error) => {
             tracing::error!(error, "a device cannot be enrolled");
             Problem::try_again(60, "devices cannot be enrolled at the moment")

@@ -6,8 +6,12 @@ use super::{Answer, Backend, Inner, Refusal, RequestBody, signed};
 
 impl<B: Backend> Inner<B> {
     pub(super) fn keys(&self, request: &Request<RequestBody>) -> Answer {
-        let origin = self.options.origin.as_ref().ok_or(Refusal::NotFound)?;
-        let text = signed::json(&origin.document(&self.backend.snapshot()))?;
+        let document = match (&self.options.mirror, &self.options.origin) {
+            (Some(mirror), _) => mirror.keys(),
+            (None, Some(origin)) => origin.document(&self.backend.snapshot()),
+            (None, None) => return Err(Refusal::NotFound),
+        };
+        let text = signed::json(&document)?;
         Ok(signed::respond(request.method(), text, "no-cache"))
     }
 }

@@ -18,6 +18,7 @@ mod metrics;
 mod offer;
 mod offer_text;
 mod query;
+mod relayed;
 mod report;
 mod route;
 mod share;
@@ -46,6 +47,7 @@ use super::problem::Problem;
 use super::quota::{Quota, QuotaOptions};
 use super::steady_clock::SteadyClock;
 use crate::control::OriginKeys;
+use crate::mirror::Mirror;
 use crate::model::{Blake3Digest, DeviceId, ObjectRef, Release, Report, ReportError, RingName, Snapshot, TokenId};
 use enrol::WrongCodes;
 pub use enrol::{EnrolError, Enrolled, EnrolledCredential};
@@ -139,6 +141,8 @@ pub struct DeviceOptions {
     pub proxies: Vec<DeviceId>,
     /// What answers are signed with; without it, there are no signed answers.
     pub origin: Option<Arc<OriginKeys>>,
+    /// Whose signed answers are passed on instead, if this server is a mirror.
+    pub mirror: Option<Arc<Mirror>>,
 }
 
 impl Default for DeviceOptions {
@@ -155,6 +159,7 @@ impl Default for DeviceOptions {
             certificate_identity: Vec::new(),
             proxies: Vec::new(),
             origin: None,
+            mirror: None,
         }
     }
 }
@@ -277,8 +282,14 @@ impl<B: Backend> Inner<B> {
             }
             Route::Reports => self.reports(request).await,
             Route::Enrol => self.enrol(request).await,
-            Route::Manifest(release) => self.manifest(release.as_ref(), &request),
-            Route::Freshness => self.freshness(&request),
+            Route::Manifest(release) => match &self.options.mirror {
+                Some(mirror) => self.relayed_manifest(mirror, release.as_ref(), &request).await,
+                None => self.manifest(release.as_ref(), &request),
+            },
+            Route::Freshness => match &self.options.mirror {
+                Some(mirror) => self.relayed_freshness(mirror, &request).await,
+                None => self.freshness(&request),
+            },
             Route::Keys => self.keys(&request),
             Route::Unknown => Err(Refusal::NotFound),
         }

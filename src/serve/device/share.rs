@@ -10,8 +10,8 @@ mod stragglers;
 
 use std::time::Duration;
 
-use http::header::HeaderValue;
 use http::Request;
+use http::header::HeaderValue;
 use jiff::Timestamp;
 
 use super::blob::Sent;

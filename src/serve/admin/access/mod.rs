@@ -13,10 +13,12 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::StatusCode;
 use http::request::Parts;
+use http::{Method, StatusCode};
 
 use super::AdminServices;
+use super::refusals::elsewhere;
+use crate::catalog::ReadOnly;
 use crate::model::Role;
 use crate::serve::problem::Problem;
 use identify::identify;
@@ -38,6 +40,8 @@ pub enum Action {
     Operate,
     /// Creates, lists and revokes tokens; trusts and revokes publishers' keys; replaces and retires the origin's.
     Administer,
+    /// Follows: reads the journal's lines, every blob, and the key under which tokens are kept; tells what devices said.
+    Follow,
 }
 
 /// Whether a role allows an action. Every role reads; nobody but an admin has two kinds of change in one hand.
@@ -47,7 +51,8 @@ pub const fn may(role: Role, action: Action) -> bool {
         (Role::Publisher, Action::Publish) => true,
         (Role::Approver, Action::Approve) => true,
         (Role::Operator, Action::Operate) => true,
-        (Role::Auditor | Role::Publisher | Role::Approver | Role::Operator, _) => false,
+        (Role::Mirror, Action::Follow) => true,
+        (Role::Auditor | Role::Publisher | Role::Approver | Role::Operator | Role::Mirror, _) => false,
     }
 }
 
@@ -63,8 +68,20 @@ pub(super) async fn authorize(
         let detail = format!("the role {} does not allow this", person.role());
         return Err(Problem::with_detail(StatusCode::FORBIDDEN, detail));
     }
+    if let Some(origin) = services.catalog.origin().filter(|_| changes(action, &request)) {
+        // Before the body is read: nobody uploads a release only to be told.
+        return Err(elsewhere(&ReadOnly::Mirror { origin: origin.to_owned() }));
+    }
     request.extensions_mut().insert(person);
     Ok(next.run(request).await)
+}
+
+/// Whether a request would change what a mirror has from its origin. Its store is its own, and so is what stagers say.
+fn changes(action: Action, request: &Request) -> bool {
+    let path = request.uri().path();
+    let is_own = path.starts_with("/v1/store/") || (path.starts_with("/v1/shares/") && path.ends_with("/targets"));
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    !matches!(action, Action::Read | Action::Follow) && !reads && !is_own
 }
 
 impl FromRequestParts<Arc<AdminServices>> for Person {

@@ -19,6 +19,7 @@ fn is_role_enough(role: Role, action: Action) -> bool {
         Action::Approve => Role::Approver,
         Action::Operate => Role::Operator,
         Action::Administer => Role::Admin,
+        Action::Follow => Role::Mirror,
     };
     role == needed || role == Role::Admin
 }

@@ -62,7 +62,7 @@ fn back(target: &Target, groups: &[&str]) -> Value {
     json!({"product": target.product, "from": "2.0", "to": "1.0", "groups": groups, "reason": "for the test"})
 }
 
-use Action::{Administer, Approve, Operate, Publish, Read};
+use Action::{Administer, Approve, Follow, Operate, Publish, Read};
 use On::{Everything, Nothing, Product, ProductAndGroup, ProductEverywhere};
 
 /// A key of minisign's manual.
@@ -190,6 +190,19 @@ pub(super) const ROWS: &[Row] = &[
     row(Operate, "POST /v1/store/scrub", Everything, empty),
     row(Operate, "POST /v1/store/sweep", Everything, empty),
     row(Operate, "POST /v1/store/rebuild", Everything, empty),
+    read("GET /v1/mirror"),
+    row(Follow, "GET /v1/follow/hello", Everything, empty),
+    row(Follow, "GET /v1/follow/journal", Everything, empty),
+    row(Follow, "GET /v1/follow/statement", Everything, empty),
+    row(Follow, "GET /v1/follow/blobs/{blake3}", Everything, empty),
+    row(Follow, "GET /v1/follow/blobs/{blake3}/groups", Everything, empty),
+    row(
+        Follow,
+        "POST /v1/follow/signed",
+        Everything,
+        |target| json!({"ask": "freshness", "device": "pc-1", "product": target.product, "current": "1.0"}),
+    ),
+    row(Follow, "POST /v1/follow/tallies", Everything, |_| json!({"name": "mirror-1", "tallies": []})),
     row(Administer, "GET /v1/tokens", Nothing, empty),
     row(Administer, "POST /v1/tokens", Everything, |_| json!({"actor": "new", "role": "auditor"})),
     row(Administer, "POST /v1/tokens", Everything, |_| json!({"device": "pc-1"})),

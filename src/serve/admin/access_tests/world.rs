@@ -12,13 +12,14 @@ use serde_json::{Value, json};
 use crate::catalog::Catalog;
 use crate::catalog::testing::{World as Data, actor, parse};
 use crate::control::{TokenKey, create_token, revoke_token};
+use crate::mirror::Elsewhere;
 use crate::model::{Actor, Reach, Role, TokenScope};
 use crate::publish::testing::LIMITS;
 use crate::publish::{Publisher, Uploads};
 use crate::serve::Peer;
 use crate::serve::admin::{
-    About, AdminApi, AdminServices, Maintenance, MaintenanceError, People, RebuildResult, StoreCheck, StoreStats,
-    SweepResult,
+    About, AdminApi, AdminServices, Following, Maintenance, MaintenanceError, People, RebuildResult, StoreCheck,
+    StoreStats, SweepResult,
 };
 use crate::serve::certificate::{CertificateNames, ClientCertificate};
 use crate::share::Shares;
@@ -47,7 +48,8 @@ gate = { samples = 20, failures = "2%", silence = "5%", within = "30m" }
 SHARES
 "#;
 
-pub(super) const ROLES: [Role; 5] = [Role::Auditor, Role::Publisher, Role::Approver, Role::Operator, Role::Admin];
+pub(super) const ROLES: [Role; 6] =
+    [Role::Auditor, Role::Publisher, Role::Approver, Role::Operator, Role::Admin, Role::Mirror];
 
 /// Whether a reach names products, and whether it names groups.
 pub(super) const REACHES: [(bool, bool); 3] = [(false, false), (true, false), (true, true)];
@@ -151,6 +153,14 @@ impl World {
             origin: crate::control::testing::origin(),
             code_valid_for: SignedDuration::from_hours(24),
             certificate_identity: vec!["san-dns *.people.corp".parse().unwrap()],
+            follow: Following {
+                lines: crate::journal::RawReader::new(data.options.journal_dir.clone()),
+                elsewhere: Arc::new(Elsewhere::open(data.dir.path().join("elsewhere"), catalog.clone()).unwrap()),
+                mirror: None,
+                own_token: None,
+                filler: None,
+                stop: tokio_util::sync::CancellationToken::new(),
+            },
         });
         let mut world = Self { data, catalog, api, text: String::new(), secrets: BTreeMap::new(), key };
         world.people().await;
