@@ -26,6 +26,10 @@ use crate::sys::random::random_bytes;
 /// The token's name as a systemd credential.
 const CREDENTIAL: &str = "upstream.token";
 
+/// Lines that are held in memory before it is certain that the origin has signed them. A journal has some 600 bytes for
+/// each event.
+const HELD_MAX_BYTES: usize = 32 << 20;
+
 /// The mirror that the settings ask for, if they do.
 pub(super) fn open(core: &Core, settings: &Settings) -> Result<Option<Arc<Mirror>>, AppError> {
     let Some(mirror) = &settings.mirror else { return Ok(None) };
@@ -41,6 +45,7 @@ pub(super) fn open(core: &Core, settings: &Settings) -> Result<Option<Arc<Mirror
         poll_wait: mirror.poll_wait,
         dir: dir.clone(),
         journal_dir: core.journal_dir(),
+        held_max_bytes: HELD_MAX_BYTES,
         take_token_key: Box::new(move |bytes| {
             if key.expose() != bytes {
                 durable::write_atomically(&path, &bytes, 0o600)?;

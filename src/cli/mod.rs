@@ -20,6 +20,7 @@ mod journal;
 mod key;
 pub mod local;
 mod man;
+mod mirror;
 mod output;
 mod pin;
 mod policy;
@@ -123,6 +124,8 @@ enum Command {
     Token(token::Command),
     #[command(subcommand)]
     Key(key::Command),
+    #[command(subcommand)]
+    Mirror(mirror::Command),
     Fetch(Box<fetch::Args>),
     Completions(completions::Args),
     Man(man::Args),
@@ -152,6 +155,7 @@ impl Command {
             Self::Journal(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::Key(command) => command.run(),
+            Self::Mirror(command) => command.run(),
             Self::Fetch(args) => args.run(),
             Self::Completions(args) => args.run(),
             Self::Man(args) => args.run(),

@@ -25,7 +25,7 @@ pub(super) struct CreateArgs {
     /// The name under which the holder's changes are journaled, for example alice@corp
     #[arg(long, value_name = "NAME", requires = "role", required_unless_present = "device", conflicts_with = "device")]
     actor: Option<Actor>,
-    /// What the holder may do: auditor, publisher, approver, operator or admin
+    /// What the holder may do: auditor, publisher, approver, operator, admin or mirror
     #[arg(long, value_name = "ROLE", requires = "actor")]
     role: Option<Role>,
     /// A product over which the role holds, as a glob such as 'defender-*'; may be repeated [default: all]

@@ -22,7 +22,7 @@ pub(super) struct PersonTable {
     /// The name, as the certificate or the token says it; changes are journaled under it.
     #[schemars(with = "String")]
     name: Actor,
-    /// `auditor`, `publisher`, `approver`, `operator` or `admin`.
+    /// `auditor`, `publisher`, `approver`, `operator`, `admin` or `mirror`.
     #[schemars(with = "String")]
     role: Role,
     /// The products over which the role holds, as globs; all where empty.

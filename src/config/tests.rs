@@ -154,11 +154,65 @@ fn tls_tables_that_cannot_be_are_refused_at_their_line() {
     assert!(refused("[admin.tls]\nkey = \"k\"\n").contains("missing field \"certificate\""));
 }
 
+/// A table that the example shows behind `# `.
+fn shown(heading: &str) -> String {
+    let lines = EXAMPLE.lines().skip_while(|line| line.strip_prefix("# ") != Some(heading));
+    let table = lines.map_while(|line| line.strip_prefix("# "));
+    table.take_while(|line| *line == heading || line.contains(" = ")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn a_mirror_is_read_and_the_shown_examples_are_some() {
+    let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+    let text = shown("[mirror]").replace("RW...", key);
+    let settings = parse(&text, Path::new("ringfence.toml"), Path::new("/etc/r")).unwrap();
+    let mirror = settings.mirror.unwrap();
+    assert_eq!(mirror.upstream.to_string(), "https://origin.example:8481");
+    assert_eq!(mirror.origin_keys, [key.parse().unwrap()]);
+    assert_eq!(mirror.token_file, Some("/etc/r/upstream.token".into()));
+    let own = include_str!("../../config/mirror.toml");
+    let settings = parse(own, Path::new("mirror.toml"), Path::new("/etc/ringfence")).unwrap();
+    assert_eq!(settings.data, Path::new("/var/lib/ringfence-mirror"));
+    let expected = MirrorSettings {
+        token_file: Some("/etc/ringfence/upstream.token".into()),
+        ca_file: Some("/etc/ringfence/origin-ca.pem".into()),
+        origin_keys: Vec::new(),
+        ..mirror
+    };
+    assert_eq!(settings.mirror, Some(expected));
+}
+
+#[test]
+fn a_mirror_that_cannot_be_is_refused_at_its_line() {
+    let mirror = |more: &str| format!("[mirror]\nupstream = \"http://o:1\"\nname = \"m\"\n{more}\n");
+    let cases = [
+        ("[mirror]\nname = \"m\"\n".to_owned(), "missing field `upstream`"),
+        (
+            "[mirror]\nupstream = \"o\"\nname = \"m\"\n".to_owned(),
+            "ringfence.toml:2: mirror.upstream: \"o\" is not a server",
+        ),
+        (
+            "[mirror]\nupstream = \"https://o\"\nname = \"m\"\n".to_owned(),
+            "ringfence.toml:2: mirror.upstream speaks TLS",
+        ),
+        (mirror("key = \"k\""), "mirror.certificate and mirror.key belong together"),
+        (mirror("poll_wait = \"31s\""), "ringfence.toml:4: mirror.poll_wait is 31s: it must be at most 30s"),
+        (mirror("stale_after = \"0s\""), "ringfence.toml:4: mirror.stale_after is zero"),
+        (mirror("origin_keys = [\"x\"]"), "ringfence.toml:4: "),
+        (
+            mirror("upstrem = \"o\""),
+            "ringfence.toml:4: unknown key \"upstrem\" in [mirror]; did you mean \"upstream\"?",
+        ),
+    ];
+    for (text, expected) in cases {
+        let said = refused(&text);
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
 #[test]
 fn targets_are_read_and_the_shown_example_is_one() {
-    let shown: String = EXAMPLE.lines().filter_map(|line| line.strip_prefix("# ")).fold(String::new(), |text, line| {
-        if line == "[[target]]" || !text.is_empty() && line.contains(" = ") { text + line + "\n" } else { text }
-    });
+    let shown = shown("[[target]]");
     let settings = parse(&shown, Path::new("ringfence.toml"), Path::new("/etc/r")).unwrap();
     let expected = TargetSettings { share: "dc-intel".parse().unwrap(), to: "/srv/share".into(), keep_previous: true };
     assert_eq!(settings.targets, [expected]);

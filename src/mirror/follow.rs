@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::mirror::Mirror;
@@ -60,7 +59,7 @@ impl Mirror {
         }
     }
 
-    fn note(&self, trouble: &Trouble) {
+    pub(super) fn note(&self, trouble: &Trouble) {
         let now = self.catalog.clock_now();
         let text = trouble.to_string();
         let mut noted = self.watch.lock();
@@ -75,7 +74,11 @@ impl Mirror {
     }
 
     /// One round: lines, word, take over. An alarm that lasts is not forgotten before a round went well.
-    async fn step(&self, last_hello: &mut Option<tokio::time::Instant>, wait: Duration) -> Result<(), Trouble> {
+    pub(super) async fn step(
+        &self,
+        last_hello: &mut Option<tokio::time::Instant>,
+        wait: Duration,
+    ) -> Result<(), Trouble> {
         if last_hello.is_none_or(|at| at.elapsed() >= HELLO_EVERY) {
             self.meet().await?;
             *last_hello = Some(tokio::time::Instant::now());
@@ -127,40 +130,36 @@ impl Mirror {
         }
         let token_key = STANDARD.decode(&hello.token_key).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         let token_key = token_key.ok_or(Trouble::BadTokenKey)?;
-        let now = self.catalog.clock_now();
-        let first = if self.kept.get().has_met_nobody() { Some(self.first_key(&hello, now).await?) } else { None };
+        // Nothing of it counts before the origin's own signature has come with it.
+        let signed = self.upstream.statement().await?;
+        let key = self.check_hello(&hello, &signed)?;
         let Hello { keys, hops, .. } = hello;
-        // Keys that nobody who is believed vouches for change nothing: they are only told on.
-        let snapshot = self.catalog.snapshot();
-        let anchors = self.kept.get().anchors().into_iter().chain(first).collect::<Vec<_>>();
-        if trust::trusted(&anchors, &keys, &snapshot, now).is_empty() {
-            return Err(Doubt::NoKey.into());
-        }
         self.keep("whom this mirror believes", move |kept| {
             (kept.keys, kept.hops) = (keys, Some(hops));
-            if let Some(first) = first {
-                kept.learn(first);
-            }
+            kept.learn(key);
         })
         .await?;
         let taken = tokio::task::block_in_place(|| (self.options.take_token_key)(token_key));
         taken.map_err(|cause| Trouble::NotKept { what: "the origin's token key", cause })
     }
 
-    /// The key that signs, where nothing says whom to believe.
-    async fn first_key(&self, hello: &Hello, now: Timestamp) -> Result<PublicKey, Trouble> {
-        let signed = self.upstream.statement().await?;
-        let snapshot = self.catalog.snapshot();
+    /// The key that has signed, if it is believed together with the keys that the upstream tells of.
+    fn check_hello(&self, hello: &Hello, signed: &Signed) -> Result<PublicKey, Doubt> {
+        let (now, snapshot, kept) = (self.catalog.clock_now(), self.catalog.snapshot(), self.kept.get());
+        if !kept.has_met_nobody() {
+            let keys = trust::trusted(&kept.anchors(), &hello.keys, &snapshot, now);
+            return trust::statement(signed, &keys, now).map(|(_, key)| key);
+        }
         let counts: Vec<PublicKey> =
             hello.keys.keys.iter().filter(|entry| !entry.is_retired(now)).map(|entry| entry.key).collect();
         if counts.is_empty() {
-            return Err(Doubt::NoKey.into());
+            return Err(Doubt::NoKey);
         }
+        let (_, key) = trust::statement(signed, &counts, now)?;
         // What this mirror has followed before names the origin's keys, too.
-        let known: Vec<PublicKey> = snapshot.origin_keys().iter().map(|known| known.key).collect();
-        let (_, key) = trust::statement(&signed, &counts, now)?;
-        if !known.is_empty() && !known.contains(&key) {
-            return Err(Doubt::UnknownKey(key.id).into());
+        let known = snapshot.origin_keys();
+        if !known.is_empty() && !known.iter().any(|known| known.key == key) {
+            return Err(Doubt::UnknownKey(key.id));
         }
         tracing::warn!(key = %key.id, public_key = %key, upstream = %self.upstream.address(),
             "no key of the origin is configured, so the first one that was met is believed from now on: compare it with `ringfence key show` at the origin, and pin it as [mirror] origin_keys");

@@ -13,8 +13,6 @@ use crate::journal::{Continuation, Fault};
 use crate::model::Blake3Digest;
 use crate::signing::JournalStatement;
 
-/// Bytes of lines that are held before the chain has reached the origin's word.
-const HELD_MAX_BYTES: usize = 32 << 20;
 /// Bytes of lines that are taken over at once.
 const CHUNK_BYTES: usize = 4 << 20;
 
@@ -55,7 +53,7 @@ impl Mirror {
         loop {
             let lines = accept(&mut chain, &answer, signed.0, own)?;
             let bytes: usize = lines.iter().map(Bytes::len).sum();
-            if held.marks.is_empty() && held.bytes + bytes <= HELD_MAX_BYTES {
+            if held.marks.is_empty() && held.bytes + bytes <= self.options.held_max_bytes {
                 held.bytes += bytes;
                 held.lines.extend(lines);
             } else if !lines.is_empty() {

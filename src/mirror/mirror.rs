@@ -14,8 +14,8 @@ use super::relay::Relay;
 use super::standing::{Alarm, AlarmKind, MissingBlobs, Standing, Watch, last_word};
 use super::upstream::Upstream;
 use crate::catalog::Catalog;
-use crate::model::{PublicKey, SiteName};
-use crate::signing::{KeysDocument, Signed};
+use crate::model::{OriginKey, PublicKey, SiteName};
+use crate::signing::{KEYS_MAX, KeyEntry, KeysDocument, Signed};
 use crate::sys::durable;
 
 /// For how long an alarm lasts after wrong bytes; what was wrong is asked for again in less time.
@@ -38,6 +38,8 @@ pub struct MirrorOptions {
     pub dir: PathBuf,
     /// The journal's directory, to look up what this mirror has followed before.
     pub journal_dir: PathBuf,
+    /// Bytes of lines that are held in memory before the chain has reached the origin's word; more are fetched twice.
+    pub held_max_bytes: usize,
     /// What is done with the upstream's token key.
     pub take_token_key: TakeTokenKey,
 }
@@ -84,13 +86,29 @@ impl Mirror {
 
     /// How many servers this one is away from the origin, and the origin's keys; none before the first contact.
     pub fn origin(&self) -> Option<(u32, KeysDocument)> {
-        let kept = self.kept.get();
-        Some((kept.hops? + 1, kept.keys))
+        let hops = self.kept.get().hops?;
+        Some((hops + 1, self.keys()))
     }
 
-    /// The origin's keys, as the upstream last told of them.
+    /// The origin's keys: those of its journal, as far as that was followed. Only the end of an overlap, which depends on
+    /// the origin's configuration, is the upstream's word. Before the first event all of it is.
     pub fn keys(&self) -> KeysDocument {
-        self.kept.get().keys
+        let (told, snapshot) = (self.kept.get().keys, self.catalog.snapshot());
+        let known = snapshot.origin_keys();
+        if known.is_empty() {
+            return told;
+        }
+        let entry = |known: &OriginKey| {
+            let told = told.entry(known.key.id).and_then(|entry| entry.retired_at);
+            KeyEntry {
+                key: known.key,
+                added_at: known.added.at,
+                introduced_by: known.introduced_by,
+                introduction: known.introduction.clone(),
+                retired_at: [known.retired_at, told].into_iter().flatten().min(),
+            }
+        };
+        KeysDocument { keys: known.iter().skip(known.len().saturating_sub(KEYS_MAX)).map(entry).collect() }
     }
 
     /// The origin's word on its journal, up to which this server has followed.

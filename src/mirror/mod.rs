@@ -16,6 +16,8 @@ mod push;
 mod relay;
 mod source;
 mod standing;
+#[cfg(test)]
+mod tests;
 mod trouble;
 mod trust;
 mod upstream;

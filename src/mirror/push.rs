@@ -11,7 +11,7 @@ use super::protocol::{TALLIES_MAX, TalliesReport};
 use super::relay::RelayError;
 
 /// How often it is looked for something new to tell.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How often it is told although nothing is new: the upstream may have lost it.
 const TELL_EVERY: Duration = Duration::from_secs(300);
 /// How many releases of each product have their manifests fetched ahead: the newest.

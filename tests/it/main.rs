@@ -11,6 +11,7 @@ mod enrol;
 mod faults;
 mod gates;
 mod lifecycle;
+mod mirror;
 mod mirror_fill;
 mod packaging;
 mod people;
