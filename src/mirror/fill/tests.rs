@@ -198,10 +198,9 @@ async fn filling_keeps_to_its_windows_and_devices_do_not() {
     let sent = site.source.sent.load(Ordering::Relaxed);
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert_eq!(site.source.sent.load(Ordering::Relaxed), sent);
-    // The mapping of the first life would be found in memory, so another one is asked.
-    let pulls = site.filler.pulls();
-    let asked = ObjectRef { size: objects[0].size, ..objects[0] };
-    pulls.pull(asked, Urgency::OnDemand).unwrap().complete().await.unwrap();
+    let asked = site.filler.pulls().pull(objects[0], Urgency::OnDemand).unwrap();
+    asked.complete().await.unwrap();
+    assert!(site.source.sent.load(Ordering::Relaxed) == sent + 5_000);
     site.world.clock.set("2023-11-15T18:00:01Z".parse().unwrap());
     site.reaches(FillState::Complete).await;
 }

@@ -270,6 +270,10 @@ impl Inner {
 
     /// The body, if it is in the store and not seen to be damaged.
     fn stored(&self, object: &ObjectRef) -> Result<Option<Bytes>, PullError> {
+        // What only a mapping of an earlier reader holds is not there any more.
+        if self.store.size(&object.blake3)? != Some(object.size) {
+            return Ok(None);
+        }
         let body = match self.store.open(&object.blake3, object.size) {
             Ok(body) => body.map(|body| body.bytes),
             // The commit puts the whole one in its place.
