@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
 use super::keeper::Keeper;
+use crate::mirror::Filler;
 use crate::serve::admin::Oidc;
 
 /// How often idle uploads are looked for.
@@ -103,7 +104,13 @@ pub(super) async fn scrub(keeper: Arc<Keeper>, period: Duration, stop: Cancellat
 }
 
 /// Returns the reason, once something that must be durable could not be made so.
-pub(super) async fn fatal_failure(core: &Core) -> &'static str {
+pub(super) async fn fatal_failure(core: &Core, filler: Option<&Filler>) -> &'static str {
+    let pulled = async {
+        match filler {
+            Some(filler) => turned_true(("a pulled blob could not be made durable", filler.pulls().failed())).await,
+            None => std::future::pending().await,
+        }
+    };
     let imports = ("a blob of a bundle could not be made durable", core.imports.failed());
     let failures = [
         ("the journal could not be written", core.catalog.journal().failed()),
@@ -116,6 +123,7 @@ pub(super) async fn fatal_failure(core: &Core) -> &'static str {
         reason = turned_true(reports) => reason,
         reason = turned_true(blobs) => reason,
         reason = turned_true(imports) => reason,
+        reason = pulled => reason,
     }
 }
 

@@ -9,9 +9,10 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::catalog::Catalog;
-use crate::mirror::Mirror;
+use crate::mirror::{Filler, Mirror};
 use crate::publish::Publisher;
 
+use super::fill_figures::encode_filling;
 use super::mirror_figures::encode_mirror;
 use super::rollout_figures::encode_rollouts;
 use super::share_figures::encode_shares;
@@ -25,6 +26,7 @@ pub(super) struct Figures {
     pub(super) shares: Arc<Shares>,
     pub(super) stale_groups: Arc<AtomicUsize>,
     pub(super) mirror: Option<Arc<Mirror>>,
+    pub(super) filler: Option<Arc<Filler>>,
 }
 
 impl std::fmt::Debug for Figures {
@@ -77,6 +79,9 @@ impl Collector for Figures {
         encode_rollouts(&mut encoder, &snapshot, now)?;
         if let Some(mirror) = &self.mirror {
             encode_mirror(&mut encoder, mirror, snapshot.seq(), self.catalog.clock_now())?;
+        }
+        if let Some(filler) = &self.filler {
+            encode_filling(&mut encoder, filler, self.catalog.clock_now())?;
         }
         encode_shares(&mut encoder, &self.shares, &snapshot, now)?;
         encode_sites(&mut encoder, &snapshot, now)

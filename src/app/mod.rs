@@ -19,6 +19,8 @@ mod enrolment_ca;
 mod enrolment_ca_tests;
 mod error;
 mod figures;
+mod fill_figures;
+mod filling;
 mod gate_command;
 mod gate_process;
 #[cfg(test)]

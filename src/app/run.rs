@@ -23,7 +23,7 @@ use super::keeper::Keeper;
 use super::service::{HandedSockets, Probe, handed_sockets, pet_watchdog};
 use super::tls::{self, TlsFiles, TlsInForce};
 use super::wiring::{Handlers, admin_limits, device_limits, handlers, log_filter, log_options};
-use super::{mirroring, origin_key, stager, ticker};
+use super::{filling, mirroring, origin_key, stager, ticker};
 use crate::config::{Settings, TlsSettings};
 use crate::journal::RawReader;
 use crate::mirror::{Elsewhere, Mirror};
@@ -140,7 +140,7 @@ pub(super) async fn run<F: Future<Output = ()>>(
 ) -> Result<(), AppError> {
     let tls = TlsFiles::read(settings, core.catalog.clock_now())?;
     let follow = following(&core, settings, &stop)?;
-    let mirror = follow.mirror.clone();
+    let (mirror, filler) = (follow.mirror.clone(), follow.filler.clone());
     let origin = match &mirror {
         // A mirror's policy, tokens and keys are its origin's.
         Some(_) => mirroring::no_key(&core.data)?,
@@ -172,6 +172,9 @@ pub(super) async fn run<F: Future<Output = ()>>(
     tasks.spawn(background::expire_reports(core.clone(), stop.clone()));
     tasks.spawn(background::scrub(keeper.clone(), settings.store.scrub_every, stop.clone()));
     spawn_rollouts(&core, settings, mirror.as_ref(), &stale_groups, &tasks, &stop);
+    if let (Some(filler), Some(mirror)) = (&filler, &mirror) {
+        filling::spawn(filler, mirror, &tasks, &stop);
+    }
     stager::spawn(&core, settings, &tasks, &stop);
     tasks.close();
     // Without a service manager there is nobody to tell, which is no error.
@@ -180,7 +183,7 @@ pub(super) async fn run<F: Future<Output = ()>>(
 
     let fatal = tokio::select! {
         () = stop.cancelled() => None,
-        reason = background::fatal_failure(&core) => Some(reason),
+        reason = background::fatal_failure(&core, filler.as_deref()) => Some(reason),
     };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     stop.cancel();
@@ -235,7 +238,8 @@ fn following(core: &Core, settings: &Settings, stop: &CancellationToken) -> Resu
     let dir = mirroring::elsewhere_dir(&core.data);
     let elsewhere = Elsewhere::open(dir.clone(), core.catalog.clone()).map_err(AppError::io("read", &dir))?;
     let (lines, elsewhere) = (RawReader::new(core.journal_dir()), Arc::new(elsewhere));
-    Ok(Following { lines, elsewhere, mirror, own_token, stop: stop.clone() })
+    let filler = filling::open(core, settings, mirror.as_deref(), stop);
+    Ok(Following { lines, elsewhere, mirror, own_token, stop: stop.clone(), filler })
 }
 
 /// Leaves closing to the end of the process. Dropped after an error, sled writes once more, and panics or hangs.

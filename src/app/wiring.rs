@@ -108,10 +108,12 @@ pub(super) fn handlers(
         shares: core.shares.clone(),
         stale_groups,
         mirror: follow.mirror.clone(),
+        filler: follow.filler.clone(),
     }));
     let certificate_identity: Vec<_> = settings.device.tls.iter().flat_map(|tls| tls.identity.clone()).collect();
     let enrolment = Enrolment::new(&settings.enrol, &certificate_identity, catalog.clock_now())?;
-    let backend = DeviceBackend { catalog: catalog.clone(), token_key: core.token_key.clone(), enrolment, pulls: None };
+    let pulls = follow.filler.as_ref().map(|filler| filler.pulls().clone());
+    let backend = DeviceBackend { catalog: catalog.clone(), token_key: core.token_key.clone(), enrolment, pulls };
     let salt = random_bytes().map_err(AppError::io("read randomness for", &core.data))?;
     let download_grace = download_grace(settings);
     let options = DeviceOptions {

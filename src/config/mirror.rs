@@ -9,12 +9,17 @@ use serde::{Deserialize, Serialize};
 use super::error::Finding;
 use super::file::seconds;
 use super::validate::length;
-use super::values::Length;
+use super::values::{ByteSize, Length};
 use crate::mirror::{UpstreamAddress, WAIT_MAX_S};
-use crate::model::{PublicKey, SiteName};
+use crate::model::policy::{Window, Windows};
+use crate::model::{ProductName, PublicKey, SiteName};
 
 /// The most keys of an origin that are pinned.
 const KEYS_MAX: usize = 16;
+/// The least limit: below it, a range of a blob takes longer than an upstream waits for its reader.
+const BANDWIDTH_LEAST: ByteSize = ByteSize(64 << 10);
+const WINDOWS_MAX: usize = 64;
+const CRITICAL_MAX: usize = 1_000;
 
 /// How old the origin's word may be when it comes: words of the same few seconds have the same time.
 const WORD_AGE: Duration = Duration::from_secs(10);
@@ -51,6 +56,33 @@ pub(super) struct MirrorTable {
     /// How long the upstream is asked to wait for a next event; at most 30s.
     #[serde(default = "poll_wait")]
     poll_wait: Length,
+    /// The most bytes in a second for blobs, those that devices wait for included; no limit without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bandwidth_bytes_per_second: Option<ByteSize>,
+    /// When blobs that nobody waits for may come in, such as `Mon-Fri 19:00-07:00 Europe/Berlin`; always without any.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>", length(max = 64))]
+    windows: Vec<String>,
+    /// How many ranges of blobs are fetched at once; as many again for what devices wait for.
+    #[serde(default = "parallel_ranges")]
+    #[schemars(range(min = 1, max = 64))]
+    parallel_ranges: u64,
+    /// How many blobs may be incomplete at once.
+    #[serde(default = "partial_max")]
+    #[schemars(range(min = 1, max = 10000))]
+    partial_max: u64,
+    /// The products that are filled first.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>", length(max = 1000))]
+    critical: Vec<ProductName>,
+}
+
+const fn parallel_ranges() -> u64 {
+    4
+}
+
+const fn partial_max() -> u64 {
+    64
 }
 
 const fn stale_after() -> Length {
@@ -80,6 +112,16 @@ pub struct MirrorSettings {
     pub stale_after: Duration,
     /// How long the upstream is asked to wait.
     pub poll_wait: Duration,
+    /// The most bytes in a second for blobs.
+    pub bandwidth_bytes_per_second: Option<u64>,
+    /// When blobs that nobody waits for may come in.
+    pub windows: Option<Windows>,
+    /// How many ranges are fetched at once.
+    pub parallel_ranges: usize,
+    /// How many blobs may be incomplete at once.
+    pub partial_max: usize,
+    /// The products that are filled first.
+    pub critical: Vec<ProductName>,
 }
 
 pub(super) fn mirror_settings(table: Option<MirrorTable>, base: &Path) -> Result<Option<MirrorSettings>, Finding> {
@@ -128,5 +170,43 @@ pub(super) fn mirror_settings(table: Option<MirrorTable>, base: &Path) -> Result
         origin_keys: table.origin_keys,
         stale_after,
         poll_wait,
+        bandwidth_bytes_per_second: bandwidth(table.bandwidth_bytes_per_second)?,
+        windows: windows(&table.windows)?,
+        parallel_ranges: within("mirror.parallel_ranges", table.parallel_ranges, 64)?,
+        partial_max: within("mirror.partial_max", table.partial_max, 10_000)?,
+        critical: products(table.critical)?,
     }))
+}
+
+fn bandwidth(limit: Option<ByteSize>) -> Result<Option<u64>, Finding> {
+    if let Some(size) = limit.filter(|size| *size < BANDWIDTH_LEAST) {
+        let message = format!("mirror.bandwidth_bytes_per_second is {size}: it must be at least {BANDWIDTH_LEAST}");
+        return Err(Finding { key: "mirror.bandwidth_bytes_per_second".into(), message });
+    }
+    Ok(limit.map(|size| size.0))
+}
+
+fn windows(texts: &[String]) -> Result<Option<Windows>, Finding> {
+    let finding = |message| Finding { key: "mirror.windows".into(), message };
+    if texts.len() > WINDOWS_MAX {
+        return Err(finding(format!("mirror.windows has {} windows; at most {WINDOWS_MAX}", texts.len())));
+    }
+    let read = texts.iter().map(|text| text.parse::<Window>()).collect::<Result<Vec<_>, _>>();
+    let windows = read.map_err(|error| finding(format!("mirror.windows: {error}")))?;
+    Ok((!windows.is_empty()).then_some(Windows(windows)))
+}
+
+fn within(key: &'static str, count: u64, most: u64) -> Result<usize, Finding> {
+    match usize::try_from(count) {
+        Ok(count @ 1..) if count as u64 <= most => Ok(count),
+        _ => Err(Finding { key: key.into(), message: format!("{key} is {count}: it must be from 1 to {most}") }),
+    }
+}
+
+fn products(critical: Vec<ProductName>) -> Result<Vec<ProductName>, Finding> {
+    if critical.len() > CRITICAL_MAX {
+        let message = format!("mirror.critical has {} products; at most {CRITICAL_MAX}", critical.len());
+        return Err(Finding { key: "mirror.critical".into(), message });
+    }
+    Ok(critical)
 }

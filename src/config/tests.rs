@@ -170,6 +170,12 @@ fn a_mirror_is_read_and_the_shown_examples_are_some() {
     assert_eq!(mirror.upstream.to_string(), "https://origin.example:8481");
     assert_eq!(mirror.origin_keys, [key.parse().unwrap()]);
     assert_eq!(mirror.token_file, Some("/etc/r/upstream.token".into()));
+    assert_eq!(
+        (mirror.bandwidth_bytes_per_second, mirror.parallel_ranges, mirror.partial_max),
+        (Some(10 << 20), 4, 64)
+    );
+    assert_eq!(mirror.windows.as_ref().unwrap().to_string(), "Mon-Fri 19:00-07:00 Europe/Berlin");
+    assert_eq!(mirror.critical, ["av-signatures".parse().unwrap()]);
     let own = include_str!("../../config/mirror.toml");
     let settings = parse(own, Path::new("mirror.toml"), Path::new("/etc/ringfence")).unwrap();
     assert_eq!(settings.data, Path::new("/var/lib/ringfence-mirror"));
@@ -177,6 +183,9 @@ fn a_mirror_is_read_and_the_shown_examples_are_some() {
         token_file: Some("/etc/ringfence/upstream.token".into()),
         ca_file: Some("/etc/ringfence/origin-ca.pem".into()),
         origin_keys: Vec::new(),
+        bandwidth_bytes_per_second: None,
+        windows: None,
+        critical: Vec::new(),
         ..mirror
     };
     assert_eq!(settings.mirror, Some(expected));

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::fill::{FillStanding, FillState};
 use super::kept::KeptFile;
+use super::pull::Blame;
 use super::relay::Relay;
 use super::standing::{Alarm, AlarmKind, MissingBlobs, Standing, Watch, last_word};
 use super::upstream::Upstream;
@@ -15,6 +17,9 @@ use crate::catalog::Catalog;
 use crate::model::{OriginKey, PublicKey, SiteName};
 use crate::signing::{KEYS_MAX, KeyEntry, KeysDocument, Signed};
 use crate::sys::durable;
+
+/// For how long an alarm lasts after wrong bytes; what was wrong is asked for again in less time.
+const WRONG_BYTES_LAST: SignedDuration = SignedDuration::from_mins(15);
 
 /// Takes over the key under which the origin's journal keeps tokens, durably.
 pub type TakeTokenKey = Box<dyn Fn([u8; 32]) -> io::Result<()> + Send + Sync>;
@@ -122,9 +127,19 @@ impl Mirror {
         self.watch.lock().alarms()
     }
 
-    /// Blobs that are needed and not here yet.
-    pub fn note_missing(&self, missing: MissingBlobs) {
-        self.watch.lock().missing = Some(missing);
+    /// How far filling is, and when the upstream was last caught with wrong bytes.
+    pub fn note_filling(&self, filling: FillStanding, blame: Option<Blame>) {
+        let now = self.catalog.clock_now();
+        let mut noted = self.watch.lock();
+        noted.filling = Some(filling).filter(|filling| filling.state != FillState::Starting);
+        match blame.filter(|blame| now.duration_since(blame.at) < WRONG_BYTES_LAST) {
+            Some(Blame { blob, what, .. }) => {
+                let reason =
+                    format!("the upstream sends wrong bytes of blob {blob} ({what}); nothing of them is served");
+                noted.raise(AlarmKind::MirrorWrongBytes, reason, now);
+            }
+            None => drop(noted.alarms.remove(&AlarmKind::MirrorWrongBytes)),
+        }
     }
 
     /// How this mirror stands; `sequence` is its last event.
@@ -141,7 +156,11 @@ impl Mirror {
             sequence,
             last_word: kept.followed().map(|statement| last_word(&statement, now)),
             behind_events: noted.signed_sequence.saturating_sub(sequence),
-            missing: noted.missing,
+            missing: noted
+                .filling
+                .as_ref()
+                .map(|filling| MissingBlobs { blobs: filling.missing_blobs, bytes: filling.missing_bytes }),
+            filling: noted.filling.clone(),
             tallies_sent_at: noted.tallies_sent_at,
             alarms: noted.alarms(),
             last_error: noted.last_error,

@@ -23,7 +23,7 @@ mod trust;
 mod upstream;
 
 pub use elsewhere::{Elsewhere, ElsewhereError};
-pub use fill::{FillOptions, FillStanding, FillState, Filler, desired};
+pub use fill::{FillOptions, FillStanding, FillState, Filler, desired, object_of};
 pub use mirror::{Mirror, MirrorOptions, TakeTokenKey};
 pub use protocol::{Ask, FORMAT, HOPS_MAX, Hello, JOURNAL_BYTES_MAX, TALLIES_MAX, TalliesReport, WAIT_MAX_S};
 pub use pull::{Blame, Pull, PullCounts, PullError, PullFigures, PullOptions, Pulls, Reading, Urgency};

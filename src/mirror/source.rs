@@ -6,6 +6,8 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
+use super::upstream::Upstream;
+use crate::client::{ClientError, Download};
 use crate::model::Blake3Digest;
 
 /// Why a source gave nothing, or stopped in the middle.
@@ -38,4 +40,30 @@ pub trait BlobSource: Send + Sync + 'static {
 
     /// These bytes of the blob. Returns once the source has begun to answer.
     fn range<'a>(&'a self, blob: &'a Blake3Digest, range: Range<u64>) -> SourceFuture<'a, Box<dyn RangeBody>>;
+}
+
+impl BlobSource for Upstream {
+    fn groups<'a>(&'a self, blob: &'a Blake3Digest) -> SourceFuture<'a, Vec<[u8; 32]>> {
+        Box::pin(async { Self::groups(self, blob).await.map_err(SourceError::from) })
+    }
+
+    fn range<'a>(&'a self, blob: &'a Blake3Digest, range: Range<u64>) -> SourceFuture<'a, Box<dyn RangeBody>> {
+        Box::pin(async { Ok(Box::new(self.blob_range(blob, range).await?) as Box<dyn RangeBody>) })
+    }
+}
+
+impl RangeBody for Download {
+    fn next(&mut self) -> SourceFuture<'_, Option<Bytes>> {
+        Box::pin(async { Self::next(self).await.map_err(SourceError::from) })
+    }
+}
+
+impl From<ClientError> for SourceError {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Refused(problem) if problem.status == 404 => Self::NotThere,
+            ClientError::NotUnderstood { .. } => Self::Nonsense(error.to_string()),
+            error => Self::Away(error.to_string()),
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::fill::FillStanding;
 use crate::signing::JournalStatement;
 
 /// What is wrong with what is followed.
@@ -16,6 +17,8 @@ pub enum AlarmKind {
     MirrorForked,
     /// The upstream knows less than it, or somebody in its name, has told before.
     MirrorUpstreamBehind,
+    /// Blobs come with wrong bytes.
+    MirrorWrongBytes,
     /// What comes is not signed by a key that is believed, or is too old.
     MirrorUntrusted,
     /// The journal's lines are broken, or not those that the origin signed.
@@ -30,19 +33,26 @@ impl AlarmKind {
         match self {
             Self::MirrorForked => "mirror_forked",
             Self::MirrorUpstreamBehind => "mirror_upstream_behind",
+            Self::MirrorWrongBytes => "mirror_wrong_bytes",
             Self::MirrorUntrusted => "mirror_untrusted",
             Self::MirrorMalformed => "mirror_malformed",
             Self::MirrorStale => "mirror_stale",
         }
     }
 
+    /// Whether nothing is taken from the upstream's journal while it lasts.
+    pub(super) fn is_of_following(&self) -> bool {
+        !matches!(self, Self::MirrorStale | Self::MirrorWrongBytes)
+    }
+
     /// All kinds.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::MirrorForked,
         Self::MirrorUpstreamBehind,
         Self::MirrorUntrusted,
         Self::MirrorMalformed,
         Self::MirrorStale,
+        Self::MirrorWrongBytes,
     ];
 }
 
@@ -114,6 +124,9 @@ pub struct Standing {
     pub behind_events: u64,
     /// Blobs that are not here yet; none where they were not looked for yet.
     pub missing: Option<MissingBlobs>,
+    /// How far filling is; none before it was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filling: Option<FillStanding>,
     /// When the upstream last took what the devices here said.
     pub tallies_sent_at: Option<Timestamp>,
     /// What is wrong, if anything is.
@@ -131,7 +144,7 @@ pub(super) struct Noted {
     pub(super) reached_at: Option<Timestamp>,
     /// The highest sequence that the origin has signed, as far as is known.
     pub(super) signed_sequence: u64,
-    pub(super) missing: Option<MissingBlobs>,
+    pub(super) filling: Option<FillStanding>,
     pub(super) tallies_sent_at: Option<Timestamp>,
     pub(super) alarms: BTreeMap<AlarmKind, (Timestamp, String)>,
     pub(super) last_error: Option<String>,
@@ -154,7 +167,7 @@ impl Noted {
     pub(super) fn went_well(&mut self, now: Timestamp) {
         self.reached_at = Some(now);
         self.last_error = None;
-        self.alarms.retain(|kind, _| *kind == AlarmKind::MirrorStale);
+        self.alarms.retain(|kind, _| !kind.is_of_following());
     }
 
     pub(super) fn alarms(&self) -> Vec<Alarm> {
@@ -167,7 +180,7 @@ impl Noted {
     }
 
     pub(super) fn doing(&self, has_met: bool) -> Doing {
-        let stops = |kind: &AlarmKind| *kind != AlarmKind::MirrorStale;
+        let stops = AlarmKind::is_of_following;
         match &self.last_error {
             _ if self.alarms.keys().any(stops) => Doing::Stopped,
             None if has_met && self.reached_at.is_some() => Doing::Following,

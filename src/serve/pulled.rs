@@ -11,7 +11,7 @@ use crate::mirror::{PullError, Pulls, Reading, Urgency};
 use crate::model::ObjectRef;
 
 /// How long the head of an answer waits for the upstream's first word.
-const FIRST_WORD: Duration = Duration::from_secs(15);
+pub(super) const FIRST_WORD: Duration = Duration::from_secs(15);
 
 impl Arriving for Reading {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, String>>> {

@@ -13,6 +13,7 @@ mod faults;
 mod gates;
 mod lifecycle;
 mod mirror;
+mod mirror_fill;
 mod packaging;
 mod people;
 mod publish;

@@ -10,6 +10,6 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
-pub use order::desired;
+pub use order::{desired, object_of};
 pub use run::{FillOptions, Filler};
 pub use standing::{FillStanding, FillState};

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use crate::model::policy::Policy;
 use crate::model::{
-    Artifact, ObjectRef, Platform, ProductName, ProductReleases, Release, ReleaseState, ShareFile, Snapshot,
+    Artifact, Blake3Digest, ObjectRef, Platform, ProductName, ProductReleases, Release, ReleaseState, ShareFile,
+    Snapshot,
 };
 use crate::policy::decide_for_share;
 
@@ -68,6 +69,17 @@ fn lowest_decided(
         each.filter_map(on).map(|release| release.sequence).collect::<Vec<_>>()
     });
     decided.min()
+}
+
+/// A blob that the journal names, by its digest.
+pub fn object_of(snapshot: &Snapshot, blob: &Blake3Digest) -> Option<ObjectRef> {
+    let releases = snapshot.products().flat_map(|product| product.with_blob(blob));
+    let mut artifacts = releases.flat_map(|release| &release.manifest.artifacts);
+    let artifact = artifacts.find(|artifact| artifact.blake3 == *blob).map(of_artifact);
+    artifact.or_else(|| {
+        let mut files = snapshot.shares().flat_map(|share| share.kept_files());
+        files.find(|file| file.blake3 == *blob).map(of_file)
+    })
 }
 
 fn of_artifact(artifact: &Artifact) -> ObjectRef {

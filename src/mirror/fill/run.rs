@@ -172,7 +172,8 @@ impl Filler {
     }
 
     fn tell(&self, work: &Work, rate: &mut Rate, is_open: bool) {
-        let bytes_per_second = rate.look(self.pulls.figures().counts().bytes);
+        let received_bytes = self.pulls.figures().counts().bytes;
+        let bytes_per_second = rate.look(received_bytes);
         let now = self.catalog.now();
         let whole: u64 = work.missing.values().map(|object| object.size).sum();
         let missing_bytes = whole - self.pulls.there_of(work.missing.values()).min(whole);
@@ -193,6 +194,7 @@ impl Filler {
             missing_blobs: work.missing.len() as u64,
             missing_bytes,
             bytes_per_second,
+            received_bytes,
             complete_at: left_s.and_then(|seconds| now.checked_add(after(seconds)).ok()),
             opens_at: self.options.windows.as_ref().filter(|_| !is_open).and_then(|windows| next(windows, now)),
             last_error: work.last_error.clone(),

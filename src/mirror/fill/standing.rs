@@ -1,10 +1,10 @@
 //! How far filling is, for people and metrics.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What filling does now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FillState {
     /// It has not looked yet.
@@ -34,7 +34,7 @@ impl FillState {
 }
 
 /// How far filling is.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FillStanding {
     /// What it does now.
     pub state: FillState,
@@ -50,6 +50,8 @@ pub struct FillStanding {
     pub missing_bytes: u64,
     /// How fast bytes come in, for filling and for devices together.
     pub bytes_per_second: u64,
+    /// Bytes that came from the upstream since the start.
+    pub received_bytes: u64,
     /// When all is here if it goes on like this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete_at: Option<Timestamp>,

@@ -21,6 +21,8 @@ const RUN_GROUPS: usize = 8;
 /// The first pause after an attempt that brought nothing; doubled each time.
 const PAUSE: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// A pause before what another thread is about to let go of is looked at again.
+const A_MOMENT: Duration = Duration::from_millis(5);
 /// Attempts before an upstream that has not said a word about this blob is taken to be away.
 const FIRST_ATTEMPTS: u32 = 3;
 
@@ -59,14 +61,27 @@ pub(super) async fn drive(inner: &Arc<Inner>, pull: &Arc<Pull>) -> Result<Bytes,
     // Not more groups than a list of values in memory has.
     pull.fill(sparse.clone(), there.map(|group| group as usize).collect::<Vec<_>>().into_iter());
     let sparse = fill(inner, pull, sparse, &mut patience).await?;
-    let finished = sparse.finish(&inner.store).await;
-    let _committed = finished.map_err(|error| match error {
-        SparseError::Store(error) => PullError::Store(error),
-        error => inner.wrong(pull.object(), error.to_string()),
-    })?;
+    let finished = alone(inner, pull, sparse).await?.finish(&inner.store).await;
+    let _committed = finished.map_err(|error| inner.not_kept(&object, error))?;
     let body = inner.store.open(&object.blake3, object.size)?;
     body.map(|body| body.bytes)
         .ok_or_else(|| PullError::Away("the blob was removed as soon as it was there".to_owned()))
+}
+
+/// The partial file without other owners: who reads on has the file open.
+async fn alone(inner: &Inner, pull: &Pull, sparse: Arc<Sparse>) -> Result<Sparse, PullError> {
+    let path = inner.partial.join(pull.object().blake3.to_hex());
+    let file = std::fs::File::open(&path);
+    pull.whole(file.map_err(|cause| PullError::Away(format!("{} cannot be opened again: {cause}", path.display())))?);
+    let mut shared = sparse;
+    loop {
+        // A reader may be in the midst of a read, which takes no longer than a moment.
+        match Arc::try_unwrap(shared) {
+            Ok(sparse) => return Ok(sparse),
+            Err(still_shared) => shared = still_shared,
+        }
+        tokio::time::sleep(A_MOMENT).await;
+    }
 }
 
 /// The partial file, with values that were checked against the digest.
@@ -77,12 +92,18 @@ async fn open(inner: &Arc<Inner>, pull: &Arc<Pull>, patience: &mut Patience) -> 
     } else {
         values(inner, pull, patience).await?
     };
-    let dir = inner.partial.clone();
-    let opened = tokio::task::spawn_blocking(move || Sparse::open(&dir, object, values)).await;
-    match opened.map_err(|_| PullError::Stopped)? {
-        Ok(sparse) => Ok(Arc::new(sparse)),
-        Err(SparseError::Store(error)) => Err(error.into()),
-        Err(error) => Err(inner.wrong(pull.object(), error.to_string())),
+    pull.note_values(&values);
+    let mut attempts = 0;
+    loop {
+        let (opener, values) = (inner.clone(), values.clone());
+        let opened = tokio::task::spawn_blocking(move || opener.open_partial(object, values)).await;
+        match opened.map_err(|_| PullError::Stopped)? {
+            Ok(sparse) => return Ok(Arc::new(sparse)),
+            // A write of an earlier pull is about to end.
+            Err(SparseError::InUse { .. }) if attempts < 1_000 => attempts += 1,
+            Err(error) => return Err(inner.not_kept(&object, error)),
+        }
+        tokio::time::sleep(A_MOMENT).await;
     }
 }
 
@@ -156,6 +177,8 @@ async fn fill(
             () = pull.asked.notified() => {}
         }
     }
+    // The last ones may be about to end.
+    while runs.join_next().await.is_some() {}
     Ok(sparse)
 }
 

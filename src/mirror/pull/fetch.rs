@@ -13,7 +13,7 @@ use super::pulls::PullOptions;
 use super::throttle::Throttle;
 use super::wanted::bytes_of;
 use crate::mirror::{BlobSource, RangeBody, SourceError};
-use crate::store::{GroupError, Sparse, StoreError};
+use crate::store::{Sparse, SparseError, StoreError};
 
 /// The pause before a range that broke in the middle is taken up again.
 const RESUME_AFTER: Duration = Duration::from_millis(100);
@@ -162,15 +162,15 @@ impl Fetch {
     /// Verifies a group and writes it, beside the runtime.
     async fn keep(&self, group: usize, bytes: Bytes) -> Result<(), Stop> {
         let sparse = self.sparse.clone();
-        let put = tokio::task::spawn_blocking(move || sparse.put(group as u64, bytes)).await;
+        let put = tokio::task::spawn_blocking(move || sparse.put(group as u64, &bytes)).await;
         match put {
             Ok(Ok(())) => {
                 self.pull.note_contact();
                 self.pull.put(group);
                 Ok(())
             }
-            Ok(Err(GroupError::Wrong { .. })) => Err(Stop::Wrong(group)),
-            Ok(Err(GroupError::Store(error))) => Err(Stop::Store(error)),
+            Ok(Err(SparseError::Store(error))) => Err(Stop::Store(error)),
+            Ok(Err(_)) => Err(Stop::Wrong(group)),
             // The process is shutting down.
             Err(error) => Err(Stop::Broken(SourceError::Away(error.to_string()))),
         }

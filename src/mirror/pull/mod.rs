@@ -12,7 +12,7 @@ mod one;
 mod pulls;
 mod reading;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod throttle;
 mod wanted;
 

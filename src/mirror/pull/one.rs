@@ -1,6 +1,8 @@
 //! One blob on its way: what is there of it, who waits for what, and how it ended.
 
+use std::fs::File;
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +13,7 @@ use super::PullError;
 use super::throttle::Urgency;
 use super::wanted::Wanted;
 use crate::model::ObjectRef;
-use crate::store::{GROUP_BYTES, Sparse};
+use crate::store::{GROUP_BYTES, PARTIAL_READ_MAX_BYTES, Sparse};
 
 /// Most bytes handed out at once while the blob is incomplete: they are copied, and many readers may be slow.
 const PIECE_BYTES: u64 = 128 << 10;
@@ -34,19 +36,23 @@ struct State {
     phase: Phase,
     /// Whether the upstream has said anything yet that could be believed.
     has_contact: bool,
+    /// The values of its groups.
+    values: Option<Arc<[[u8; 32]]>>,
 }
 
 #[derive(Debug)]
 enum Phase {
     Opening,
     Filling(Arc<Sparse>),
+    /// All of it is there, and on its way into the store.
+    Whole(Arc<File>),
     Done(Bytes),
     Failed(PullError),
 }
 
 impl Pull {
     pub(super) fn new(object: ObjectRef, urgency: Urgency) -> Self {
-        let state = State { wanted: Wanted::new(object.size), phase: Phase::Opening, has_contact: false };
+        let state = State { wanted: Wanted::new(object.size), phase: Phase::Opening, has_contact: false, values: None };
         let pull = Self {
             object,
             state: Mutex::new(state),
@@ -94,28 +100,33 @@ impl Pull {
         self.until(&(0..0), |_| false).await
     }
 
-    /// These bytes, if they are there and verified; `None` while they are not.
+    /// These bytes from their start on, at most 4 MiB of them unless the whole blob is in the store, if they are there and
+    /// verified; `None` while they are not.
     ///
     /// # Errors
     /// The pull has failed, or the bytes cannot be read back.
     pub fn bytes(&self, range: Range<u64>) -> Result<Option<Bytes>, PullError> {
         let range = range.start.min(self.object.size)..range.end.min(self.object.size);
-        let sparse = match &self.state().phase {
+        enum From {
+            Sparse(Arc<Sparse>),
+            File(Arc<File>),
+        }
+        let from = match &self.state().phase {
             Phase::Done(body) => return Ok(Some(cut(body, &range))),
             Phase::Failed(error) => return Err(error.clone()),
             Phase::Opening => return Ok(None),
-            Phase::Filling(sparse) => sparse.clone(),
+            Phase::Filling(sparse) => From::Sparse(sparse.clone()),
+            Phase::Whole(file) => From::File(file.clone()),
         };
-        if range.is_empty() {
-            return Ok(Some(Bytes::new()));
-        }
-        match sparse.read(range.clone()) {
-            Ok(Some(bytes)) => Ok(Some(bytes)),
-            // It may have moved to the store since.
-            outcome => match &self.state().phase {
-                Phase::Done(body) => Ok(Some(cut(body, &range))),
-                _ => Ok(outcome?),
-            },
+        match from {
+            From::Sparse(sparse) => Ok(sparse.read(range)?),
+            From::File(file) => {
+                let length = (range.end - range.start).min(PARTIAL_READ_MAX_BYTES);
+                let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+                let read = file.read_exact_at(&mut bytes, range.start);
+                read.map_err(|cause| PullError::Away(format!("what came in cannot be read: {cause}")))?;
+                Ok(Some(bytes.into()))
+            }
         }
     }
 
@@ -149,8 +160,8 @@ impl Pull {
                 match &state.phase {
                     Phase::Done(_) => return Ok(()),
                     Phase::Failed(error) => return Err(error.clone()),
-                    Phase::Opening | Phase::Filling(_) if is_met(&state) => return Ok(()),
-                    Phase::Opening | Phase::Filling(_) => {}
+                    Phase::Opening | Phase::Filling(_) | Phase::Whole(_) if is_met(&state) => return Ok(()),
+                    Phase::Opening | Phase::Filling(_) | Phase::Whole(_) => {}
                 }
                 if !has_wished {
                     state.wanted.wish(range);
@@ -180,6 +191,26 @@ impl Pull {
         there.for_each(|group| state.wanted.put(group));
         state.phase = Phase::Filling(sparse);
         drop(state);
+        self.tell();
+    }
+
+    /// All groups are there: from now on they are read from this file.
+    pub(super) fn whole(&self, file: File) {
+        self.state().phase = Phase::Whole(Arc::new(file));
+    }
+
+    /// The values of its groups, once they are known and good.
+    ///
+    /// # Errors
+    /// The pull ended without them.
+    pub async fn values(&self) -> Result<Arc<[[u8; 32]]>, PullError> {
+        self.until(&(0..0), |state| state.values.is_some()).await?;
+        let known = self.state().values.clone();
+        known.ok_or_else(|| PullError::Away("the blob has come in meanwhile: ask again".to_owned()))
+    }
+
+    pub(super) fn note_values(&self, values: &[[u8; 32]]) {
+        self.state().values = Some(values.into());
         self.tell();
     }
 
@@ -237,7 +268,7 @@ impl Pull {
     /// It is over: the bytes are in the store, or will not come. What was said first stays.
     pub(super) fn end(&self, outcome: Result<Bytes, PullError>) {
         let mut state = self.state();
-        if matches!(state.phase, Phase::Opening | Phase::Filling(_)) {
+        if !matches!(state.phase, Phase::Done(_) | Phase::Failed(_)) {
             state.phase = match outcome {
                 Ok(body) => Phase::Done(body),
                 Err(error) => Phase::Failed(error),

@@ -21,7 +21,9 @@ use super::reading::Reading;
 use super::throttle::{Throttle, Urgency};
 use crate::mirror::BlobSource;
 use crate::model::{Blake3Digest, ObjectRef};
-use crate::store::{BlobStore as _, FsBlobs, StoreError, Verdict};
+use crate::store::{
+    BlobStore as _, FsBlobs, IntakeError, Sparse, SparseError, StoreError, Verdict, partials, remove_partial,
+};
 use crate::sys::clock::Clock;
 
 /// For how long everybody who asks for a blob is told that its pull has just failed.
@@ -268,6 +270,10 @@ impl Inner {
 
     /// The body, if it is in the store and not seen to be damaged.
     fn stored(&self, object: &ObjectRef) -> Result<Option<Bytes>, PullError> {
+        // What only a mapping of an earlier reader holds is not there any more.
+        if self.store.size(&object.blake3)? != Some(object.size) {
+            return Ok(None);
+        }
         let body = match self.store.open(&object.blake3, object.size) {
             Ok(body) => body.map(|body| body.bytes),
             // The commit puts the whole one in its place.
@@ -281,6 +287,32 @@ impl Inner {
                 Verdict::Damaged { .. } | Verdict::Missing => Ok(None),
             },
             body => Ok(body),
+        }
+    }
+
+    /// The partial file of a blob. Where there are too many, one that nobody pulls makes room.
+    pub(super) fn open_partial(&self, object: ObjectRef, values: Vec<[u8; 32]>) -> Result<Sparse, SparseError> {
+        let most = self.options.partial_max;
+        let opened = Sparse::open(&self.partial, object, values.clone(), most);
+        let Err(SparseError::TooMany { .. }) = opened else { return opened };
+        let idle = {
+            let open = self.open();
+            let is_pulled = |blob: &Blake3Digest| open.get(blob).is_some_and(|open| open.ended.is_none());
+            partials(&self.partial)?.into_iter().find(|blob| !is_pulled(blob))
+        };
+        if let Some(blob) = idle {
+            tracing::debug!(%blob, "an incomplete blob that nobody asks for makes room");
+            remove_partial(&self.partial, &blob)?;
+        }
+        Sparse::open(&self.partial, object, values, most)
+    }
+
+    /// Why a blob that was pulled could not be kept.
+    pub(super) fn not_kept(&self, object: &ObjectRef, error: SparseError) -> PullError {
+        match error {
+            SparseError::Store(error) | SparseError::Intake(IntakeError::Store(error)) => PullError::Store(error),
+            SparseError::TooMany { max } => PullError::Busy(max),
+            error => self.wrong(object, error.to_string()),
         }
     }
 

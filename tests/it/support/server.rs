@@ -55,6 +55,7 @@ pub(crate) struct Setup {
     tables: String,
     policy: String,
     environment: Vec<(String, String)>,
+    within: Vec<String>,
 }
 
 impl Setup {
@@ -75,7 +76,7 @@ impl Setup {
         let run = Run::of(ringfence().arg("init").arg(&root));
         run.ok();
         let environment = vec![("RINGFENCE_LOG".to_owned(), "info".to_owned())];
-        Self { dir, root, tables: String::new(), policy: POLICY.into(), environment }
+        Self { dir, root, tables: String::new(), policy: POLICY.into(), environment, within: Vec::new() }
     }
 
     /// Where the configuration and the data are.
@@ -92,6 +93,12 @@ impl Setup {
     /// The policy that the server starts with, instead of [`POLICY`].
     pub(crate) fn policy(mut self, text: &str) -> Self {
         self.policy = text.into();
+        self
+    }
+
+    /// Has the server started by this command, which becomes it.
+    pub(crate) fn within(mut self, command: &[&str]) -> Self {
+        self.within = command.iter().map(|word| (*word).to_owned()).collect();
         self
     }
 
@@ -158,7 +165,14 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
-        let mut command = ringfence();
+        let mut command = match self.within.split_first() {
+            Some((program, words)) => {
+                let mut command = Command::new(program);
+                command.args(words).arg(env!("CARGO_BIN_EXE_ringfence"));
+                command
+            }
+            None => ringfence(),
+        };
         command.args(["serve", "--config"]).arg(self.root.join("ringfence.toml"));
         command.envs(self.environment.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
         command

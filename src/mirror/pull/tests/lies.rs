@@ -66,17 +66,18 @@ proptest! {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upstream_that_lies_is_blamed_and_nothing_is_served() {
+async fn an_upstream_that_lies_is_blamed_and_nothing_wrong_is_served() {
     for (what, lie) in [("list", 0), ("group", 1)] {
         let mut source = TestSource::default();
-        let object = source.add(body(30, 3 << 20));
+        let truth = body(30, 3 << 20);
+        let object = source.add(truth.clone());
         let mirror = Mirror::of(source, PullOptions::default());
         let turns = std::iter::repeat_n(Turn::Right, lie);
         *mirror.source.turns.lock().unwrap() = turns.collect();
         *mirror.source.always.lock().unwrap() = Some(Turn::WrongByte);
         let (bytes, error) = mirror.read(object, 1 << 20..object.size).await;
         assert!(matches!(error, Some(PullError::Wrong(_))), "{what}: {error:?}");
-        assert!(bytes.is_empty(), "{what}");
+        assert!(truth[1 << 20..].starts_with(&bytes) && bytes.len() < 2 << 20, "{what}: {} bytes", bytes.len());
         let blame = mirror.pulls.figures().last_blame().unwrap();
         assert!(blame.what.contains(what), "{blame:?}");
         assert_eq!(mirror.store.size(&object.blake3).unwrap(), None);

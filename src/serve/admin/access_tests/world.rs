@@ -164,6 +164,7 @@ impl World {
                 elsewhere: Arc::new(Elsewhere::open(data.dir.path().join("elsewhere"), catalog.clone()).unwrap()),
                 mirror: None,
                 own_token: None,
+                filler: None,
                 stop: tokio_util::sync::CancellationToken::new(),
             },
         });

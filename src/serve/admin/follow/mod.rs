@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::{Person, Services};
 use crate::journal::RawReader;
-use crate::mirror::{Elsewhere, FORMAT, Hello, Mirror};
+use crate::mirror::{Elsewhere, FORMAT, Filler, Hello, Mirror};
 use crate::serve::problem::Problem;
 
 pub(super) use blobs::{__path_blob, __path_groups, blob, groups};
@@ -40,6 +40,8 @@ pub struct Following {
     pub mirror: Option<Arc<Mirror>>,
     /// The token in this server's own file, which a mirror takes although its journal does not know it.
     pub own_token: Option<crate::control::Secret>,
+    /// What brings blobs here, if this server is a mirror itself.
+    pub filler: Option<Arc<Filler>>,
     /// Ends waits when the server stops.
     pub stop: CancellationToken,
 }
