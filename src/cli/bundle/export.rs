@@ -79,7 +79,7 @@ impl Args {
         let since = match self.since.as_str() {
             known @ ("auto" | "full" | "last") => known,
             receipt => {
-                take_before_export(&session, receipt, None)?;
+                take_before_export(&session, receipt)?;
                 "auto"
             }
         };

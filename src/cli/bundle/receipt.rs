@@ -142,6 +142,14 @@ pub(in crate::cli) fn take(
     refusal.filter(|_| answers.is_empty()).map_or(Ok(answers), Err)
 }
 
+/// As [`take`], said beside the output: before a bundle is written that starts from what the receipts prove.
+pub(in crate::cli) fn take_before_export(session: &Session, argument: &str) -> Result<(), CliError> {
+    for answer in take(session, &[argument.to_owned()], None, None)? {
+        lines(&session.read(answer)?).into_iter().for_each(note);
+    }
+    Ok(())
+}
+
 fn send(session: &Session, mut body: Value, key: Option<&PublicKey>) -> Result<Value, CliError> {
     if let (Some(key), Some(fields)) = (key, body.as_object_mut()) {
         fields.insert("key".to_owned(), json!(key));
