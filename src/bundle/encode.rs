@@ -30,7 +30,7 @@ const PARALLEL_MIN_BYTES: u64 = 8 << 20;
 /// Threads that pack one long body.
 const WORKERS: u32 = 2;
 /// What each of them packs at once.
-const JOB_BYTES: u32 = 4 << 20;
+const JOB_BYTES: u32 = 1 << 20;
 /// What is packed at once; afterwards its pages are given back.
 const STEP_BYTES: usize = 8 << 20;
 
