@@ -30,7 +30,7 @@ const PARALLEL_MIN_BYTES: u64 = 8 << 20;
 /// Threads that pack one long body.
 const WORKERS: u32 = 2;
 /// What each of them packs at once.
-const JOB_BYTES: u32 = 4 << 20;
+const JOB_BYTES: u32 = 1 << 20;
 /// What is packed at once; afterwards its pages are given back.
 const STEP_BYTES: usize = 8 << 20;
 
@@ -78,7 +78,8 @@ pub struct PackedBody {
 /// Packs a body in whichever way is smallest, each only where it is worth its time: a patch over one of the first
 /// [`BASES_MAX`] of `bases` only where it has less than half of what the body has otherwise.
 ///
-/// Blocks. Whatever the sizes, it holds less than 64 MiB of heap, and gives the pages of mapped bodies back as it goes.
+/// Blocks. Whatever the sizes, it holds about 100 MiB at most, 48 MiB of that pages of mapped bodies, which it gives back as
+/// it goes: pack one body at a time where memory is bounded.
 pub fn encode(
     body: &Bytes,
     bases: &[(ObjectRef, Bytes)],

@@ -73,7 +73,7 @@ fn packing_and_unpacking_hold_little_of_long_bodies() {
     let dir = tempfile::tempdir_in(std::env::var("TMPDIR").unwrap_or("/var/tmp".into())).unwrap();
     let options = EncodeOptions { spool: dir.path() };
     let before = status_kib("VmRSS");
-    let (body, base) = (mapped(dir.path(), 600, 1, 7), mapped(dir.path(), 600, 2, 7));
+    let (body, base) = (mapped(dir.path(), 300, 1, 7), mapped(dir.path(), 300, 2, 7));
     let body_ref = ObjectRef {
         blake3: Blake3Digest::from_bytes([1; 32]),
         sha256: Sha256Digest::from_bytes([1; 32]),
