@@ -55,8 +55,8 @@ pub enum DecodeError<E: std::error::Error + 'static> {
 /// Unpacks `object`: reads exactly `object.packed.size` bytes of `packed`, and gives exactly `object.size` bytes to `take`,
 /// or ends with an error. `base` is the whole body that a patch is over.
 ///
-/// Blocks. Holds less than 80 MiB, whatever the packed bytes say; give the pages of a mapped base back with
-/// [`release_pages`](crate::sys::map::release_pages), which this does after each segment.
+/// Blocks. Holds about 100 MiB at most, whatever the packed bytes say: a window of 64 MiB, or one frame's 32 MiB and the
+/// piece of the base that it is over, whose pages are given back after each.
 pub fn decode<E: std::error::Error + 'static>(
     object: &Object,
     base: Option<&[u8]>,

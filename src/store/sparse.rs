@@ -204,7 +204,7 @@ impl Sparse {
 
     /// Starts writing to the disk now and then, so that the fsync at the end finds little left to do.
     fn hand_to_disk(&self, written: &Range<u64>) {
-        if written.end % WRITE_BACK_STEP_BYTES == 0 {
+        if written.end.is_multiple_of(WRITE_BACK_STEP_BYTES) {
             // Advice: what it fails to do, the fsync of the commit does.
             let start = written.end - WRITE_BACK_STEP_BYTES;
             let _ = rustix::fs::fadvise(&self.file, start, NonZeroU64::new(WRITE_BACK_STEP_BYTES), Advice::DontNeed);

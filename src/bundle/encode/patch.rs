@@ -14,6 +14,10 @@ use crate::sys::map::release_pages;
 /// What a segment of a body gives that is too long for one.
 const CUT_BYTES: usize = 16 << 20;
 
+/// Body and base up to this together are packed by one frame. All of it is read again and again meanwhile, so it counts
+/// as memory, beside the tables.
+const WHOLE_MAX_BYTES: usize = 48 << 20;
+
 /// Body and base up to this together are worth the best that there is: it takes less than two seconds.
 const THOROUGH_MAX_BYTES: usize = 6 << 20;
 
@@ -38,7 +42,9 @@ pub(super) fn patch(
     if body.is_empty() || base_bytes.is_empty() {
         return Ok(None);
     }
-    let is_whole = body.len() <= SEGMENT_MAX_BYTES && base_bytes.len() <= BASE_PIECE_MAX_BYTES;
+    let is_whole = body.len() <= SEGMENT_MAX_BYTES
+        && base_bytes.len() <= BASE_PIECE_MAX_BYTES
+        && body.len() + base_bytes.len() <= WHOLE_MAX_BYTES;
     let alignment = (!is_whole).then(|| Alignment::of(base_bytes));
     let (cut, effort) = match &alignment {
         None if body.len() + base_bytes.len() <= THOROUGH_MAX_BYTES => (body.len(), THOROUGH),

@@ -111,7 +111,7 @@ fn a_reader_that_fails_is_named() {
 #[test]
 fn bodies_of_many_batches_are_taken_by_every_way() {
     let (store, _dir) = store();
-    let body: Vec<u8> = (0..BATCH_BYTES * 2 + 3).map(|at| (at * at >> 7) as u8).collect();
+    let body: Vec<u8> = (0..BATCH_BYTES * 2 + 3).map(|at| ((at * at) >> 7) as u8).collect();
     let pieces: Vec<&[u8]> = body.chunks(1_000_003).collect();
     let _ = take(&store, of(&body), &pieces).unwrap();
     assert_eq!(store.open(&Blake3Digest::of(&body), body.len() as u64).unwrap().unwrap().bytes, body);
