@@ -222,6 +222,8 @@ fn spawn_rollouts(
     if let Some(mirror) = mirror {
         // Steps and switches are the origin's, and so are the alerts of them.
         mirroring::spawn(core, mirror, &alerts, tasks, stop);
+        // What its own stagers are behind with is for people here.
+        tasks.spawn(ticker::watch_staleness(catalog.clone(), core.shares.clone(), alerts, stop.clone()));
         return;
     }
     tasks.spawn(ticker::advance(catalog.clone(), core.shares.clone(), alerts.clone(), stop.clone()));

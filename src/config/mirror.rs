@@ -21,6 +21,9 @@ const BANDWIDTH_LEAST: ByteSize = ByteSize(64 << 10);
 const WINDOWS_MAX: usize = 64;
 const CRITICAL_MAX: usize = 1_000;
 
+/// How old the origin's word may be when it comes: words of the same few seconds have the same time.
+const WORD_AGE: Duration = Duration::from_secs(10);
+
 /// The server that this one follows: with this table it is a mirror, and changes nothing itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -147,6 +150,17 @@ pub(super) fn mirror_settings(table: Option<MirrorTable>, base: &Path) -> Result
         let message = format!("mirror.poll_wait is {}: it must be at most {WAIT_MAX_S}s", table.poll_wait);
         return Err(finding("mirror.poll_wait", message));
     }
+    let stale_after = length("mirror.stale_after", table.stale_after)?;
+    if stale_after < poll_wait + WORD_AGE {
+        let message = format!(
+            "mirror.stale_after is {}: every wait for an event would be an alarm; it must be at least {} s longer than \
+             mirror.poll_wait, {}",
+            table.stale_after,
+            WORD_AGE.as_secs(),
+            table.poll_wait
+        );
+        return Err(finding("mirror.stale_after", message));
+    }
     Ok(Some(MirrorSettings {
         upstream,
         name: table.name,
@@ -154,7 +168,7 @@ pub(super) fn mirror_settings(table: Option<MirrorTable>, base: &Path) -> Result
         ca_file: table.ca_file.map(|path| base.join(path)),
         identity,
         origin_keys: table.origin_keys,
-        stale_after: length("mirror.stale_after", table.stale_after)?,
+        stale_after,
         poll_wait,
         bandwidth_bytes_per_second: bandwidth(table.bandwidth_bytes_per_second)?,
         windows: windows(&table.windows)?,

@@ -195,7 +195,7 @@ fn a_mirror_is_read_and_the_shown_examples_are_some() {
 fn a_mirror_that_cannot_be_is_refused_at_its_line() {
     let mirror = |more: &str| format!("[mirror]\nupstream = \"http://o:1\"\nname = \"m\"\n{more}\n");
     let cases = [
-        ("[mirror]\nname = \"m\"\n".to_owned(), "missing field `upstream`"),
+        ("[mirror]\nname = \"m\"\n".to_owned(), "ringfence.toml:1: missing field \"upstream\""),
         (
             "[mirror]\nupstream = \"o\"\nname = \"m\"\n".to_owned(),
             "ringfence.toml:2: mirror.upstream: \"o\" is not a server",
@@ -207,6 +207,7 @@ fn a_mirror_that_cannot_be_is_refused_at_its_line() {
         (mirror("key = \"k\""), "mirror.certificate and mirror.key belong together"),
         (mirror("poll_wait = \"31s\""), "ringfence.toml:4: mirror.poll_wait is 31s: it must be at most 30s"),
         (mirror("stale_after = \"0s\""), "ringfence.toml:4: mirror.stale_after is zero"),
+        (mirror("stale_after = \"29s\""), "ringfence.toml:4: mirror.stale_after is 29s: every wait"),
         (mirror("origin_keys = [\"x\"]"), "ringfence.toml:4: "),
         (
             mirror("upstrem = \"o\""),

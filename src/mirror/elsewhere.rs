@@ -121,3 +121,36 @@ fn read(path: &Path) -> io::Result<Told> {
     }
     Ok(serde_json::from_slice(&fs::read(path)?)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::testing::{World, actor};
+
+    #[tokio::test]
+    async fn a_mirror_has_one_file_that_outlives_restarts() {
+        let world = World::new();
+        let catalog = world.catalog();
+        let dir = world.dir.path().join("elsewhere");
+        let elsewhere = Elsewhere::open(dir.clone(), catalog.clone()).unwrap();
+        let tally: RingTally = serde_json::from_value(serde_json::json!({
+            "product": "p", "rollout": 7, "ring": "broad", "offered": 3, "fetched": 0, "installed": 0, "healthy": 2,
+            "failed": 1, "rolled_back": 0, "pending": 0, "silent": 0
+        }))
+        .unwrap();
+        let report = |name: &str, count: usize| TalliesReport {
+            name: name.parse().unwrap(),
+            tallies: vec![tally.clone(); count],
+        };
+        let now = catalog.clock_now();
+        for (by, name, files) in [("ada", "m-1", 1), ("ada", "m-1", 1), ("ada", "m-2", 2), ("bo", "m-1", 3)] {
+            elsewhere.take(&actor(by), report(name, 1), now).unwrap();
+            assert_eq!(fs::read_dir(&dir).unwrap().count(), files, "{by} {name}");
+        }
+        let refused = elsewhere.take(&actor("ada"), report("m-1", TALLIES_MAX + 1), now).unwrap_err();
+        assert_eq!(refused.to_string(), "there are more than 10000 tallies");
+        fs::write(dir.join("damaged.json"), "{").unwrap();
+        let again = Elsewhere::open(dir, catalog).unwrap();
+        assert_eq!(*again.files.lock().unwrap(), 3);
+    }
+}

@@ -94,18 +94,19 @@ impl Mirror {
             other => other?,
         };
         self.check_order(&statement).await?;
-        self.keep("what was seen of the origin", move |kept| {
-            kept.learn(key);
-            kept.seen = kept.seen.max(Some((statement.sequence, statement.head)));
-        })
-        .await?;
         self.watch.lock().signed_sequence = statement.sequence;
         let own = self.catalog.head().0;
         let is_uncovered = statement.sequence == own && !lines.is_empty();
         if statement.sequence > own {
             self.take_lines(lines, &statement).await?;
         }
-        self.keep("the origin's word", move |kept| kept.statement = Some(signed)).await?;
+        // Only now: a word that the lines did not lead to may be that of another journal.
+        self.keep("the origin's word", move |kept| {
+            kept.learn(key);
+            kept.seen = kept.seen.max(Some((statement.sequence, statement.head)));
+            kept.statement = Some(signed);
+        })
+        .await?;
         self.watch.lock().went_well(self.catalog.clock_now());
         if is_uncovered {
             tokio::time::sleep(UNCOVERED_PAUSE).await;

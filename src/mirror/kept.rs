@@ -29,7 +29,7 @@ pub(super) struct Kept {
     pub(super) keys: KeysDocument,
     /// How many mirrors the upstream itself is from the origin; none before the first contact.
     pub(super) hops: Option<u32>,
-    /// The highest sequence that the origin has signed, as far as was seen, and its hash.
+    /// The highest sequence that the origin has signed and that this mirror has followed, and its hash.
     pub(super) seen: Option<(u64, Blake3Digest)>,
     /// The statement up to which the journal was followed.
     pub(super) statement: Option<Signed>,

@@ -33,12 +33,13 @@ fn origin() -> TestServer {
     server
 }
 
-/// The blobs of an origin, put where its mirror looks for them.
+/// The blobs of an origin, put where its mirror looks for them, if it does not fetch them itself.
 fn lend_blobs(origin: &TestServer, mirror: &TestServer) {
-    let blobs = origin.data().join("blobs");
-    if mirror.api("GET", "/v1/mirror", None).json()["missing"].is_null() {
-        copy(&blobs, &mirror.data().join("blobs"));
+    if standing(mirror)["missing"].is_null() {
+        copy(&origin.data().join("blobs"), &mirror.data().join("blobs"));
+        return;
     }
+    wait_until("all blobs", || (standing(mirror)["missing"]["blobs"] == 0).then_some(()));
 }
 
 fn ask(server: &TestServer, device: &str, path: &str) -> Answer {
@@ -192,7 +193,7 @@ fn a_mirror_serves_on_without_its_origin_and_starts_without_it() {
     let first_age = standing(&mirror)["last_word"]["age_s"].as_u64().unwrap();
     let reason = wait_for_alarm(&mirror, "mirror_stale");
     assert!(reason.contains("cannot be reached") || reason.contains("broke"), "{reason}");
-    assert!(standing(&mirror)["last_word"]["age_s"].as_u64().unwrap() > first_age);
+    wait_until("a greater age", || (standing(&mirror)["last_word"]["age_s"].as_u64()? > first_age).then_some(()));
     assert_eq!(standing(&mirror)["doing"], "away");
     assert_eq!(offered(&mirror), before);
     // What was signed is good until it expires, and a manifest for good.

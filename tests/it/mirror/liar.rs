@@ -19,7 +19,6 @@ pub(super) struct Liar {
 struct State {
     target: SocketAddr,
     lie: Option<Lie>,
-    asked: Vec<String>,
 }
 
 impl Liar {
@@ -27,7 +26,7 @@ impl Liar {
     pub(super) fn honest(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let state = Arc::new(Mutex::new(State { target, lie: None, asked: Vec::new() }));
+        let state = Arc::new(Mutex::new(State { target, lie: None }));
         let shared = state.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -53,11 +52,6 @@ impl Liar {
     pub(super) fn speak_for(&self, target: SocketAddr) {
         self.state.lock().unwrap().target = target;
     }
-
-    /// How often something was asked for.
-    pub(super) fn asked(&self, prefix: &str) -> usize {
-        self.state.lock().unwrap().asked.iter().filter(|path| path.starts_with(prefix)).count()
-    }
 }
 
 fn answer(mut stream: TcpStream, state: &Mutex<State>) {
@@ -65,12 +59,10 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) {
     let Some(request) = read_request(&mut stream) else { return };
     let head = String::from_utf8_lossy(&request).into_owned();
     let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    let (target, lie) = {
-        let mut state = state.lock().unwrap();
-        state.asked.push(path.clone());
-        (state.target, state.lie.clone())
-    };
+    let target = state.lock().unwrap().target;
     let Some(mut answer) = try_raw(target, &request).ok().as_deref().and_then(parse) else { return };
+    // Asked for before, and answered only now: it is a lie all the same.
+    let lie = state.lock().unwrap().lie.clone();
     if let Some(lie) = lie {
         lie(&path, &mut answer.body);
     }

@@ -27,7 +27,7 @@ fn start_mirror(origin: &TestServer, upstream: &str, name: &str) -> TestServer {
     origin.cli(&["token", "create", "--actor", name, "--role", "mirror", "--out", &token.display().to_string()]).ok();
     let table = format!(
         "[mirror]\nupstream = \"{upstream}\"\nname = \"{name}\"\ntoken_file = \"upstream.token\"\n\
-         origin_keys = [\"{}\"]\npoll_wait = \"2s\"\nstale_after = \"3s\"\n\
+         origin_keys = [\"{}\"]\npoll_wait = \"2s\"\nstale_after = \"12s\"\n\
          [shares]\nstraggler_grace = \"0s\"\n",
         key_of(origin)
     );
