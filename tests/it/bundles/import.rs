@@ -114,7 +114,7 @@ fn a_key_binds_an_unbound_server() {
     let key = origin.server.root().join("origin.pub");
     let import = ["bundle", "import", word(&bundle), "--origin-key", word(&key)];
     site.cli(&[&import[..], &["--site", "plant-8"]].concat()).complains(7, &["plant-7", "plant-8"]);
-    let operator = site.json(&["token", "create", "--person", "olga", "--role", "operator"]);
+    let operator = site.json(&["token", "create", "--actor", "olga", "--role", "operator"]);
     let mut command = site.command(&import);
     command.env("RINGFENCE_TOKEN", operator["token"].as_str().unwrap());
     crate::support::Run::of(&mut command).complains(5, &["admin"]);
