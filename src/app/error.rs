@@ -67,7 +67,7 @@ pub enum AppError {
     Log(#[from] LogError),
     /// The upstream cannot be asked as the configuration says.
     #[error("mirror.upstream: {0}")]
-    Upstream(ClientError),
+    Upstream(Box<ClientError>),
     /// The first policy or token cannot be put in place.
     #[error(transparent)]
     Control(#[from] ControlError),

@@ -35,7 +35,8 @@ pub(super) fn open(core: &Core, settings: &Settings) -> Result<Option<Arc<Mirror
     let Some(mirror) = &settings.mirror else { return Ok(None) };
     let token = token(mirror, std::env::var_os("CREDENTIALS_DIRECTORY").as_deref())?;
     let trust = mirror.ca_file.clone().map(|ca| UpstreamTrust { ca, identity: mirror.identity.clone() });
-    let upstream = Upstream::connect(&mirror.upstream, token.as_deref(), trust).map_err(AppError::Upstream)?;
+    let upstream = Upstream::connect(&mirror.upstream, token.as_deref(), trust)
+        .map_err(|error| AppError::Upstream(Box::new(error)))?;
     let dir = core.data.join("mirror");
     let (key, path) = (core.token_key.clone(), core.data.join(TOKEN_KEY));
     let options = MirrorOptions {

@@ -118,7 +118,8 @@ fn python_follows_the_keys_of_an_origin_and_reads_objects_only_where_they_are() 
     let (taken, said) = check(&python, dir.path(), &key);
     assert!(taken, "{said}");
     // Signed, and yet not what is there: sums, roots, names.
-    let changes: [(&str, fn(&mut BundleManifest)); 5] = [
+    type Change = fn(&mut BundleManifest);
+    let changes: [(&str, Change); 5] = [
         ("totals", |manifest| manifest.totals.bytes += 1),
         ("root", |manifest| manifest.root = crate::model::Sha256Digest::of(b"x")),
         ("order", |manifest| manifest.objects.swap(0, 1)),

@@ -22,7 +22,7 @@ fn in_namespace(name: &str) {
     let mut inside = Command::new("unshare");
     inside.arg("-nm").arg(test).args(["--exact", name, "--nocapture", "--test-threads=1"]).env(INSIDE, "1");
     let run = Run::of(&mut inside);
-    println!("{}", run.stdout);
+    eprintln!("{}", run.stdout);
     assert_eq!(run.code, 0, "{}", run.stderr);
 }
 
