@@ -104,6 +104,7 @@ pub(super) async fn scrub(keeper: Arc<Keeper>, period: Duration, stop: Cancellat
 
 /// Returns the reason, once something that must be durable could not be made so.
 pub(super) async fn fatal_failure(core: &Core) -> &'static str {
+    let imports = ("a blob of a bundle could not be made durable", core.imports.failed());
     let failures = [
         ("the journal could not be written", core.catalog.journal().failed()),
         ("the device reports could not be written", core.catalog.reports_failed()),
@@ -114,6 +115,7 @@ pub(super) async fn fatal_failure(core: &Core) -> &'static str {
         reason = turned_true(journal) => reason,
         reason = turned_true(reports) => reason,
         reason = turned_true(blobs) => reason,
+        reason = turned_true(imports) => reason,
     }
 }
 

@@ -18,7 +18,9 @@ pub(super) async fn bootstrap(core: &Core, settings: &Settings) -> Result<(), Ap
 
 /// A policy in the journal, any policy, makes the file only a file: from then on it counts when it is applied.
 async fn first_policy(core: &Core, path: &Path) -> Result<(), AppError> {
-    if !core.catalog.snapshot().policies().is_empty() {
+    let snapshot = core.catalog.snapshot();
+    // An offline site's policy, even that there is none, comes with its bundles.
+    if !snapshot.policies().is_empty() || snapshot.applied_bundle().is_some() {
         return Ok(());
     }
     let Some(text) = read(path)? else {

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use super::error::AppError;
 use super::gate_command::gate_commands;
+use crate::bundle::{ImportOptions, Imports};
 use crate::catalog::{Catalog, CatalogOptions, Recovery, ReportsOptions};
-use crate::config::{OpaqueArchives, Settings};
+use crate::config::{OpaqueArchives, Settings, SiteSettings};
 use crate::control::TokenKey;
 use crate::gate::ScanLimits;
 use crate::journal::JournalOptions;
+use crate::model::PublicKey;
 use crate::publish::{GateOptions, Publisher, UploadLimits, Uploads};
 use crate::share::Shares;
 use crate::store::{FsBlobs, FsBlobsOptions, IndexOrigin};
@@ -22,6 +24,8 @@ use crate::sys::random::random_bytes;
 
 /// The journal's folder in the data directory.
 const JOURNAL: &str = "journal";
+/// The folder of open imports.
+const IMPORTS: &str = "imports";
 /// The file with the key under which tokens are kept.
 const TOKEN_KEY: &str = "token.key";
 
@@ -33,6 +37,8 @@ pub struct Core {
     pub publisher: Arc<Publisher>,
     /// What shares show.
     pub shares: Arc<Shares>,
+    /// Bundles on their way in, where this server is an offline site.
+    pub imports: Arc<Imports>,
     /// The key under which tokens are kept.
     pub token_key: TokenKey,
     /// The data directory.
@@ -72,14 +78,28 @@ impl Core {
         let gates = gate_options(settings, &data);
         let publisher = Arc::new(Publisher::new(catalog.clone(), uploads, settings.limits.artifacts_max, gates));
         let shares = Arc::new(Shares::new(catalog.clone()));
+        let imports = open_imports(settings, &data, &catalog)?;
         let token_key = token_key(&data)?;
-        Ok(Self { catalog, publisher, shares, token_key, data, recovery, _lock: lock })
+        Ok(Self { catalog, publisher, shares, imports, token_key, data, recovery, _lock: lock })
     }
 
     /// The journal's directory.
     pub fn journal_dir(&self) -> PathBuf {
         journal_dir(&self.data)
     }
+}
+
+fn open_imports(settings: &Settings, data: &Path, catalog: &Arc<Catalog>) -> Result<Arc<Imports>, AppError> {
+    let SiteSettings { name, origin_keys, origin_key_file } = settings.site.clone();
+    let mut keys = origin_keys;
+    if let Some(path) = origin_key_file {
+        let text = fs::read_to_string(&path).map_err(AppError::io("read", &path))?;
+        let key = PublicKey::parse(&text).map_err(|source| AppError::BadOriginKey { path, source })?;
+        keys.extend((!keys.contains(&key)).then_some(key));
+    }
+    let dir = data.join(IMPORTS);
+    let options = ImportOptions { site: name, keys, dir: dir.clone() };
+    Ok(Arc::new(Imports::open(catalog.clone(), options).map_err(AppError::io("open the imports in", &dir))?))
 }
 
 fn gate_options(settings: &Settings, data: &Path) -> GateOptions {

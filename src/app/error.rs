@@ -7,6 +7,7 @@ use super::service::SocketsError;
 use crate::catalog::CatalogError;
 use crate::control::ControlError;
 use crate::journal::JournalError;
+use crate::model::NameError;
 use crate::serve::admin::{JwksError, MaintenanceError};
 use crate::serve::{BindError, TlsError};
 use crate::store::StoreError;
@@ -31,6 +32,14 @@ pub enum AppError {
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
+    },
+    /// The file with the key of a site's origin holds none.
+    #[error("site.origin_key_file {}: {source}", path.display())]
+    BadOriginKey {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NameError,
     },
     /// The journal and its projection cannot be opened.
     #[error(transparent)]

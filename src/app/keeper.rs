@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::core::Core;
 use crate::catalog::Catalog;
-use crate::model::{Blake3Digest, Snapshot};
+use crate::model::{Blake3Digest, ProductReleases, Snapshot};
 use crate::publish::Publisher;
 use crate::serve::admin::{Maintenance, MaintenanceError, RebuildResult, StoreCheck, StoreStats, SweepResult};
 use crate::store::{BlobStore as _, ScrubOptions, Verdict, scrub, sweep};
@@ -85,12 +85,16 @@ impl Keeper {
     }
 }
 
-/// Every blob that a release or a share refers to, withdrawn ones included, with its size.
+/// Every blob that a release or a share refers to, withdrawn ones included, with its size; not those of releases of which
+/// an offline site has the names only. And what says what a site is given.
 fn needed(snapshot: &Snapshot) -> BTreeSet<(Blake3Digest, u64)> {
-    let releases = snapshot.products().flat_map(|product| product.releases());
+    let releases = snapshot
+        .products()
+        .flat_map(|product| product.releases().iter().filter(|release| !product.is_absent(&release.id)));
     let artifacts = releases.flat_map(|release| &release.manifest.artifacts);
     let shared = snapshot.shares().flat_map(|share| share.kept_files()).map(|file| (file.blake3, file.size));
-    artifacts.map(|artifact| (artifact.blake3, artifact.size)).chain(shared).collect()
+    let state = snapshot.applied_bundle().map(|applied| (applied.state.blake3, applied.state.size));
+    artifacts.map(|artifact| (artifact.blake3, artifact.size)).chain(shared).chain(state).collect()
 }
 
 /// The blobs of shares, gathered again only where the snapshot is another one.
@@ -170,7 +174,10 @@ impl Maintenance for Keeper {
         let shared = Shared::default();
         let is_referenced = |digest: &Blake3Digest| {
             let snapshot = self.catalog.snapshot();
-            snapshot.products().any(|product| product.with_blob(digest).next().is_some())
+            let is_held =
+                |product: &ProductReleases| product.with_blob(digest).any(|release| !product.is_absent(&release.id));
+            snapshot.products().any(|product| is_held(product))
+                || snapshot.applied_bundle().is_some_and(|applied| applied.state.blake3 == *digest)
                 || shared.has(&snapshot, digest)
         };
         let store = &**self.catalog.store();

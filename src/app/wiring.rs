@@ -128,6 +128,7 @@ pub(super) fn handlers(
     let services = AdminServices {
         publisher,
         shares: core.shares.clone(),
+        imports: core.imports.clone(),
         download_grace,
         token_key: core.token_key.clone(),
         code_valid_for: SignedDuration::try_from(settings.enrol.code_valid_for).unwrap_or(SignedDuration::MAX),

@@ -239,7 +239,8 @@ impl BundleManifest {
         (text, id)
     }
 
-    /// Reads `BUNDLE.json`: only what [`BundleManifest::text`] writes, byte for byte. Whether it is signed is the caller's
+    /// Reads `BUNDLE.json`: only what [`BundleManifest::text`] writes, byte for byte, and only what fits itself
+    /// ([`BundleManifest::check`]). Whether it is signed is the caller's
     /// to ask, before anything else of it is believed.
     pub fn parse(text: &str) -> Result<(Self, BundleId), ManifestError> {
         let malformed = |why: String| ManifestError::Malformed { why };
@@ -267,6 +268,7 @@ impl BundleManifest {
         if manifest.text().0 != text {
             return Err(malformed("it is spelt in another way than it is written".into()));
         }
+        manifest.check()?;
         Ok((manifest, BundleId(id)))
     }
 }

@@ -4,11 +4,35 @@
 //! What this room deliberately does not do: no HTTP, no rule about who may see what (it asks `policy`), and it never
 //! changes a medium that it reads.
 
+mod check;
+#[cfg(test)]
+mod check_tests;
+mod decode;
+mod encode;
+mod import;
+mod line;
 mod manifest;
+pub mod receipt;
 mod root;
+#[cfg(test)]
+pub(crate) mod testing;
+mod volume;
 
+pub use check::{GROUPS_MAX, OBJECTS_MAX, SEGMENTS_MAX};
+pub use decode::{
+    BASE_PIECE_MAX_BYTES, DecodeError, RATIO_MAX, RATIO_SLACK_BYTES, SEGMENT_MAX_BYTES, WINDOW_LOG_MAX, check_packing,
+    decode,
+};
+pub use encode::{BASES_MAX, EncodeError, EncodeOptions, PackedBody, encode};
+pub use import::{
+    Begun, Brought, Damaged, Finished, IMPORTS_OPEN_MAX, ImportError, ImportOptions, Imports, Needed, NeededSpan, Taken,
+};
 pub use manifest::{
     BundleManifest, Encoding, FORMAT, Held, MANIFEST_MAX_BYTES, ManifestError, Object, Packed, Part, Segment, Totals,
     Volume,
 };
 pub use root::root_of;
+pub use volume::{
+    LIST_HEAD_BYTES, Layout, ListHead, NotThisVolume, PART_MAX_BYTES, PARTS_MAX, PackedObject, Piece, PlanError,
+    SIZE_MAX_BYTES, Span, VOLUME_MIN_BYTES, VOLUMES_MAX, VolumeOf, VolumePlan, check_list, volume_name, volume_number,
+};

@@ -25,6 +25,22 @@ pub(super) struct Status {
     pub(super) products: u64,
     pub(super) releases: u64,
     pub(super) devices: u64,
+    #[serde(default)]
+    pub(super) site: Option<SiteStatus>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct SiteStatus {
+    pub(super) name: Option<String>,
+    pub(super) bundle: Option<SiteBundle>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct SiteBundle {
+    pub(super) bundle: String,
+    pub(super) sequence: u64,
+    pub(super) created_at: Timestamp,
+    pub(super) age_s: i64,
 }
 
 #[derive(Debug, Deserialize)]

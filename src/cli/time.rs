@@ -47,3 +47,15 @@ pub(super) fn shown(timestamp: Timestamp) -> String {
 pub(super) fn shown_or(timestamp: Option<Timestamp>, otherwise: &str) -> String {
     timestamp.map_or_else(|| otherwise.to_owned(), shown)
 }
+
+/// How long ago, in the largest unit that has at least two of it.
+pub(super) fn age(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    let (count, unit) = match seconds {
+        172_800.. => (seconds / 86_400, "d"),
+        7_200.. => (seconds / 3_600, "h"),
+        120.. => (seconds / 60, "min"),
+        _ => (seconds, "s"),
+    };
+    format!("{count} {unit}")
+}

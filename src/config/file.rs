@@ -14,7 +14,7 @@ use super::settings::{LogFormat, LogLevel};
 use super::targets::{StagerTable, TargetTable};
 use super::tls::TlsTable;
 use super::values::{ByteSize, Length};
-use crate::model::DeviceId;
+use crate::model::{DeviceId, PublicKey, SiteName};
 
 /// The JSON Schema of `ringfence.toml`.
 pub fn schema() -> serde_json::Value {
@@ -106,6 +106,8 @@ table! {
         oidc: Option<OidcTable> = None,
         /// What the origin signs its answers with.
         signing: SigningTable = SigningTable::default(),
+        /// This server as an offline site, which bundles are imported into.
+        site: SiteTable = SiteTable::default(),
     }
 }
 
@@ -308,5 +310,20 @@ table! {
         statement_valid_for: Length = seconds(15 * 60),
         /// How long an old key still counts after it was replaced.
         key_overlap: Length = hours(30 * 24),
+    }
+}
+
+table! {
+    /// This server as an offline site, which bundles are imported into.
+    SiteTable {
+        /// The site's name at its origin. Without one, the first bundle decides.
+        #[schemars(with = "Option<String>")]
+        name: Option<SiteName> = None,
+        /// The public keys of the origin, as `ringfence key show` prints them there. Its bundles may be signed by these, and
+        /// by the keys that these vouch for.
+        #[schemars(with = "Vec<String>", length(max = 16))]
+        origin_keys: Vec<PublicKey> = Vec::new(),
+        /// A file with such a key, as minisign writes it. Relative to this file.
+        origin_key_file: Option<PathBuf> = None,
     }
 }

@@ -10,6 +10,7 @@ mod gate;
 mod locate;
 mod people;
 mod settings;
+mod site;
 mod targets;
 mod tls;
 mod validate;
@@ -21,7 +22,8 @@ pub use gate::{GateSettings, OpaqueArchives};
 pub use settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, EnrolCaFiles, EnrolSettings, JournalSettings,
     LimitSettings, LogFormat, LogLevel, LogSettings, OidcSettings, PersonSettings, PolicySettings, ReportSettings,
-    Settings, SharesSettings, SigningSettings, StagerSettings, StoreSettings, TargetSettings, TlsSettings,
+    Settings, SharesSettings, SigningSettings, SiteSettings, StagerSettings, StoreSettings, TargetSettings,
+    TlsSettings,
 };
 pub use values::{ByteSize, Length, ValueError, parse_length};
 

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::gate::GateSettings;
-use crate::model::{Actor, DeviceId, Reach, Role, ShareName};
+use crate::model::{Actor, DeviceId, PublicKey, Reach, Role, ShareName, SiteName};
 use crate::serve::{IdentityRule, TlsOptions};
 
 /// Everything `ringfence.toml` says, checked. Paths are joined to the file's (or the data) directory.
@@ -54,6 +54,8 @@ pub struct Settings {
     pub oidc: Option<OidcSettings>,
     /// Signed answers.
     pub signing: SigningSettings,
+    /// This server as an offline site.
+    pub site: SiteSettings,
 }
 
 /// The listener that devices talk to.
@@ -349,4 +351,15 @@ pub struct SigningSettings {
     pub statement_valid_for: Duration,
     /// How long a key that was replaced still counts; may be zero.
     pub key_overlap: Duration,
+}
+
+/// This server as an offline site.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SiteSettings {
+    /// Its name at the origin.
+    pub name: Option<SiteName>,
+    /// The origin's keys.
+    pub origin_keys: Vec<PublicKey>,
+    /// A file with one more.
+    pub origin_key_file: Option<PathBuf>,
 }

@@ -15,6 +15,7 @@ use super::settings::{
     AdminSettings, AlertSettings, DecisionSettings, DeviceSettings, JournalSettings, LimitSettings, LogSettings,
     PolicySettings, ReportSettings, Settings, SharesSettings, SigningSettings, StoreSettings,
 };
+use super::site::site_settings;
 use super::targets::{stager_settings, target_settings};
 use super::tls::tls_settings;
 use super::values::{ByteSize, Length};
@@ -53,6 +54,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         person,
         oidc,
         signing,
+        site,
     } = file;
     let data = data_directory(&data, base)?;
     let LogTable { format, level } = log;
@@ -83,6 +85,7 @@ pub(super) fn settings(file: File, base: &Path) -> Result<Settings, Finding> {
         people: people_settings(person)?,
         oidc: oidc_settings(oidc, base)?,
         signing: signing_settings(signing, base)?,
+        site: site_settings(site, base)?,
         data,
     };
     if overlap(settings.device.listen, settings.admin.listen) {

@@ -46,6 +46,8 @@ pub enum Rule {
     Window,
     /// Step 11: how many devices of the group may change in a time.
     Rate,
+    /// Step 12: what was not brought to this offline site yet. It counted where releases are counted.
+    Absent,
     /// Step 12: nothing goes below what the device has.
     NeverBelow,
     /// Step 12: the highest sequence left.
@@ -67,7 +69,7 @@ impl Rule {
             Self::Cadence => 9,
             Self::Ring | Self::Staleness => 10,
             Self::Window | Self::Rate => 11,
-            Self::NeverBelow | Self::Highest => 12,
+            Self::Absent | Self::NeverBelow | Self::Highest => 12,
         }
     }
 
@@ -91,6 +93,7 @@ impl Rule {
             Self::Staleness => "staleness",
             Self::Window => "window",
             Self::Rate => "rate",
+            Self::Absent => "absent",
             Self::NeverBelow => "never_below",
             Self::Highest => "highest",
         }

@@ -34,7 +34,7 @@ pub fn may_download(
         Some(view)
     };
     let Some(present) = at(now) else { return false };
-    if !present.is_candidate(release) || present.gate(release).is_err() {
+    if !present.is_candidate(release) || present.gate_here(release).is_err() {
         return false;
     }
     if offered(&present, release).0 {

@@ -21,7 +21,7 @@ mod share;
 pub mod simulate;
 mod steps;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trace;
 mod view;
 mod walk;

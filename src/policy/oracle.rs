@@ -23,7 +23,8 @@ pub(super) fn oracle(
     let Some(case) = Case::new(snapshot, who, product, device.as_deref()) else { return (None, Rule::Identity) };
     let published = case.published(&who.platform);
     let current = who.current.as_ref();
-    let safe: Vec<_> = published.iter().filter(|release| case.unsafe_rule(release, now).is_none()).cloned().collect();
+    let is_safe = |release: &&Arc<Release>| case.unsafe_rule(release, now).is_none() && !case.is_absent(release);
+    let safe: Vec<_> = published.iter().filter(is_safe).cloned().collect();
     let pin = case.pin().filter(|_| !case.is_held(None, now));
     let expedited_pin = case.expedited_over_pin(&safe, current, now);
     let (chosen, rule) = match (pin, expedited_pin) {
@@ -63,7 +64,7 @@ pub(super) fn is_withheld(
     let device = who.device.and_then(|id| snapshot.device(id)).and_then(|history| history.latest().cloned());
     let Some(case) = Case::new(snapshot, who, product, device.as_deref()) else { return true };
     let release = case.published(&who.platform).into_iter().find(|release| release.version() == version);
-    release.is_none_or(|release| case.unsafe_rule(&release, now).is_some())
+    release.is_none_or(|release| case.unsafe_rule(&release, now).is_some() || case.is_absent(&release))
 }
 
 struct Case<'a> {
@@ -88,6 +89,10 @@ impl<'a> Case<'a> {
             _ => false,
         })?;
         (snapshot.product(product).is_some() && group.sees(product)).then_some(Self { snapshot, product, group, facts })
+    }
+
+    fn is_absent(&self, release: &Release) -> bool {
+        self.releases().absent().contains(&release.id)
     }
 
     fn class(&self) -> crate::model::Class {
@@ -134,6 +139,7 @@ impl<'a> Case<'a> {
             let mut label = self.unsafe_rule(release, now).or(self.is_gone_back(release).then_some(Rule::Rollback));
             if label.is_none() {
                 match below.and_then(|current| self.way_down(release, current, now)) {
+                    Some(true) if self.is_absent(release) => label = Some(Rule::Absent),
                     Some(true) => return (Some(release.clone()), Rule::Rollback),
                     Some(false) => label = Some(Rule::Rollback),
                     None => {
@@ -146,6 +152,10 @@ impl<'a> Case<'a> {
                             kept = kept.saturating_sub(1);
                         }
                         let is_expedited = label.is_some() && self.is_expedited(release, now);
+                        if (label.is_none() || is_expedited) && self.is_absent(release) {
+                            last = last.max(Rule::Absent);
+                            continue;
+                        }
                         if is_expedited && below.is_none() {
                             return (Some(release.clone()), Rule::Expedite);
                         }

@@ -72,6 +72,6 @@ pub fn may_stay_shown(
     let Some(releases) = known_product(snapshot, product, now).filter(|_| group.sees(product)) else { return false };
     let view = View::new(snapshot, releases, group, &who, now);
     releases.by_sequence(sequence).is_some_and(|release| {
-        view.is_candidate(release) && view.gate(release).is_ok() && view.gone_back(release).is_none()
+        view.is_candidate(release) && view.gate_here(release).is_ok() && view.gone_back(release).is_none()
     })
 }

@@ -31,6 +31,8 @@ pub(super) enum Rejection<'a> {
     /// Outside of the maintenance windows; when the next one opens.
     Closed(Option<Timestamp>),
     Rated(Timestamp),
+    /// Its bytes are not at this site.
+    Absent,
     BelowCurrent,
 }
 
@@ -61,6 +63,7 @@ impl Rejection<'_> {
             Self::Waiting(..) => Rule::Ring,
             Self::Closed(_) => Rule::Window,
             Self::Rated(_) => Rule::Rate,
+            Self::Absent => Rule::Absent,
             Self::BelowCurrent => Rule::NeverBelow,
         }
     }
@@ -78,6 +81,7 @@ impl Rejection<'_> {
             | Self::Frozen(_)
             | Self::GoneBack(_)
             | Self::Kept
+            | Self::Absent
             | Self::BelowCurrent => None,
         }
     }
@@ -99,6 +103,17 @@ impl<'a> View<'a> {
             return Err(Rejection::Held(hold));
         }
         self.held(release).map_or(Ok(()), |hold| Err(Rejection::Held(hold)))
+    }
+
+    /// Step 12, first half: whether its bytes are at this site.
+    pub(super) fn is_absent(&self, release: &Release) -> bool {
+        self.product.is_absent(&release.id)
+    }
+
+    /// As [`View::gate`], for what comes straight to a release: a pin, a barrier.
+    pub(super) fn gate_here(&self, release: &Release) -> Result<(), Rejection<'a>> {
+        self.gate(release)?;
+        if self.is_absent(release) { Err(Rejection::Absent) } else { Ok(()) }
     }
 
     /// The rollout of this release that is halted or gone back from: the last of its ordinary ones, or an emergency.

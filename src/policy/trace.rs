@@ -10,6 +10,7 @@ use crate::model::{Release, Version};
 /// How many releases a line names before it counts the rest.
 const NAMED: usize = 3;
 const UNKNOWN: &str = "the device's version is unknown";
+const ALL_HERE: &str = "nothing newer than the one chosen waits for a later bundle";
 const NOT_BELOW: &str = "nothing newer than the one chosen is below the device's version";
 
 type Rejected<'a> = [(&'a Release, Rejection<'a>)];
@@ -57,6 +58,10 @@ pub(super) fn lines(
         }
         false => taken(rule, &unmoved(view, rule)),
     }));
+    // Only an offline site has releases without their bytes; elsewhere the line would say nothing.
+    if !view.product.absent().is_empty() {
+        lines.push(taken(Rule::Absent, ALL_HERE));
+    }
     lines.push(taken(Rule::NeverBelow, if current.is_none() { UNKNOWN } else { NOT_BELOW }));
     lines.push(last(found));
     lines

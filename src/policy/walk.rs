@@ -90,7 +90,8 @@ fn expedited_over_pin<'a>(view: &View<'a>, current: Option<&Version>) -> Option<
     };
     rollouts.filter(names_group).find_map(|rollout| {
         let release = view.product.by_sequence(rollout.sequence)?;
-        let is_open = view.is_candidate(release) && view.gate(release).is_ok() && view.gone_back(release).is_none();
+        let is_open =
+            view.is_candidate(release) && view.gate_here(release).is_ok() && view.gone_back(release).is_none();
         if !is_open || current.is_some_and(|current| release.version() < current) {
             return None;
         }
@@ -120,7 +121,7 @@ fn pinned<'a>(
     let Some(release) = known else {
         return found(None, Rule::Pin, Why::Pinned(pin, Some(PinBlock::Unknown)), None);
     };
-    if let Err(rejection) = view.gate(release) {
+    if let Err(rejection) = view.gate_here(release) {
         recorder.rejected(release, rejection);
         let why = Why::Pinned(pin, Some(PinBlock::Rejected(rejection)));
         return found(None, Rule::Pin, why, rejection.ends_at());
@@ -200,6 +201,7 @@ fn judge<'a>(view: &View<'a>, release: &Release, waiting: &mut u32, current: Opt
     }
     let below = current.filter(|current| release.version() < current);
     match below.and_then(|current| view.way_down(release, current)) {
+        Some(Ok(_)) if view.is_absent(release) => return Judged::reject(Rejection::Absent),
         Some(Ok(rollback)) => return Judged::pass(Pass::GoneBackTo(rollback), None),
         Some(Err(rejection)) => return Judged::reject(rejection),
         None => {}
@@ -210,6 +212,7 @@ fn judge<'a>(view: &View<'a>, release: &Release, waiting: &mut u32, current: Opt
         Err(rejection) => around(view, release, rejection),
     };
     match judged.outcome {
+        Ok(_) if view.is_absent(release) => Judged { outcome: Err(Rejection::Absent), ..judged },
         Ok(_) if below.is_some() => Judged { outcome: Err(Rejection::BelowCurrent), ..judged },
         _ => judged,
     }
@@ -261,7 +264,7 @@ fn reroute<'a>(view: &View<'a>, current: Option<&Version>, found: Found<'a>) -> 
 /// What is in the way of a barrier before `release`. On the way to a pin only steps 1 to 4 count for it, as for the
 /// pin itself.
 fn barrier_block<'a>(view: &View<'a>, barrier: &Release, release: &Release) -> Option<Rejection<'a>> {
-    if let Err(rejection) = view.gate(barrier) {
+    if let Err(rejection) = view.gate_here(barrier) {
         return Some(rejection);
     }
     if view.pin.is_some() {

@@ -96,6 +96,7 @@ pub(super) fn because(
             let rate = view.pace.rate.map(ToString::to_string).unwrap_or_default();
             format!("{version} waits until {until}: group {group} changes {rate}")
         }
+        Rejection::Absent => format!("{version} is not at this site yet: it comes with a later bundle"),
         Rejection::BelowCurrent => match current {
             Some(current) => format!("{version} is below the device's {current}"),
             None => format!("{version} is below what the device has"),

@@ -241,12 +241,18 @@ fn policy_at(snapshot: &Snapshot, now: Timestamp) -> Option<(&Arc<Policy>, u64)>
 
 fn shares_of(snapshot: &Snapshot, now: Timestamp) -> Vec<ShareName> {
     let shares = policy_at(snapshot, now).map(|(policy, _)| policy.shares()).unwrap_or_default();
-    shares.iter().map(|share| share.name().clone()).collect()
+    shares.iter().filter(|share| is_here(snapshot, share)).map(|share| share.name().clone()).collect()
 }
 
 fn find<'s>(snapshot: &'s Snapshot, name: &ShareName, now: Timestamp) -> Option<(&'s Policy, u64, &'s SharePolicy)> {
     let (policy, seq) = policy_at(snapshot, now)?;
-    policy.share(name).map(|share| (&**policy, seq, share))
+    policy.share(name).filter(|share| is_here(snapshot, share)).map(|share| (&**policy, seq, share))
+}
+
+/// Whether this server has what the share's group sees: an offline site has it for the groups of its bundles only, and the
+/// policy that comes with them names other sites' shares, too.
+fn is_here(snapshot: &Snapshot, share: &SharePolicy) -> bool {
+    snapshot.applied_bundle().is_none_or(|bundle| bundle.groups.contains(share.group()))
 }
 
 /// What the share would record as shown by a switch at `at`.

@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 mod attacks;
+mod bare;
 mod chain;
 mod manifest;
 mod secret;
@@ -15,6 +16,7 @@ mod signature;
 mod statement;
 mod verify;
 
+pub use bare::{BARE_SIGNATURE_BYTES, verify_bare};
 pub use chain::{KEYS_MAX, KeyEntry, KeysDocument};
 pub use manifest::{MANIFEST_MAX_BYTES, NotAManifest, parse_manifest};
 pub use secret::{NotASecretKey, SecretKey, public_key_file};

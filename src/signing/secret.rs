@@ -66,6 +66,11 @@ impl SecretKey {
         self.sign_digest(&Blake2b512::digest(message).into(), trusted_comment)
     }
 
+    /// The bare Ed25519 signature that [`SecretKey::sign`] puts into its text, without key id and comment.
+    pub fn sign_bare(&self, message: &[u8]) -> [u8; 64] {
+        self.key.sign(&Blake2b512::digest(message)).to_bytes()
+    }
+
     /// As [`SecretKey::sign`], of a message with this BLAKE2b-512 digest.
     pub fn sign_digest(&self, digest: &[u8; 64], trusted_comment: &str) -> String {
         let comment: String = trusted_comment.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();

@@ -41,7 +41,7 @@ impl Default for FsBlobsOptions {
 /// One process at a time may have a data directory open; the caller holds its lock.
 #[derive(Debug)]
 pub struct FsBlobs {
-    layout: Layout,
+    pub(super) layout: Layout,
     mapped: MappedBodies,
     protections: Protections,
     quarantining: Mutex<()>,
@@ -63,6 +63,11 @@ impl FsBlobs {
         self.layout.path(digest)
     }
 
+    /// The blocking half of an upload on its own, for threads without a runtime.
+    pub(super) fn pipeline(&self, size_hint: Option<u64>) -> Result<Pipeline, StoreError> {
+        Pipeline::to_file(&self.layout.staging, size_hint)
+    }
+
     /// The blob's file, open for reading, with its length.
     fn open_file(&self, digest: &Blake3Digest) -> Result<Option<(File, u64)>, StoreError> {
         let path = self.layout.path(digest);
@@ -79,7 +84,7 @@ impl FsBlobs {
     }
 
     /// Links a file that is already durable to its name.
-    fn name(&self, file: &UnnamedFile, digest: &Blake3Digest) -> Result<CommitOutcome, StoreError> {
+    pub(super) fn name(&self, file: &UnnamedFile, digest: &Blake3Digest) -> Result<CommitOutcome, StoreError> {
         let path = self.layout.path(digest);
         let link = || file.link_to(&path).map_err(|cause| StoreError::write("link", &path, cause));
         self.layout.create_leaf(digest)?;
@@ -108,7 +113,7 @@ impl FsBlobs {
 
 impl BlobStore for FsBlobs {
     fn stage(&self, size_hint: Option<u64>) -> Result<Staged, StoreError> {
-        Pipeline::to_file(&self.layout.staging, size_hint).map(Staged::new)
+        self.pipeline(size_hint).map(Staged::new)
     }
 
     fn commit(&self, staged: StagedDone) -> Result<Committed, StoreError> {

@@ -64,6 +64,12 @@ impl Layout {
         })
     }
 
+    /// The same for whoever brings the whole file system to the disk before anybody relies on it.
+    pub(super) fn create_leaf_for_now(&self, digest: &Blake3Digest) -> Result<(), StoreError> {
+        let leaf = self.leaf(digest);
+        fs::create_dir_all(&leaf).map_err(|cause| StoreError::write("create", &leaf, cause))
+    }
+
     /// Makes every name on the way to a blob durable: its leaf each time, the levels above once in a process's life.
     pub(super) fn sync_names(&self, digest: &Blake3Digest) -> Result<(), StoreError> {
         let leaf = self.leaf(digest);

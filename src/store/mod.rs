@@ -7,11 +7,14 @@
 //! What this room deliberately does not do: it knows digests only (no products, releases or devices), it does not
 //! decide who may read a blob, and it keeps no truth in the index.
 
+mod batch;
 #[cfg(test)]
 mod conformance;
 mod error;
 mod fs;
+mod groups;
 mod index;
+mod intake;
 mod layout;
 mod mapped;
 mod memory;
@@ -21,6 +24,7 @@ mod records;
 mod scrub;
 mod staged;
 mod sweep;
+mod transfer;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -29,13 +33,16 @@ use bytes::Bytes;
 
 pub use error::StoreError;
 pub use fs::{FsBlobs, FsBlobsOptions};
+pub use groups::{GROUP_BYTES, group_count, group_range, group_values, root_of_groups, verify_group};
 pub use index::{Index, IndexOrigin};
+pub use intake::{BlockingIntake, Checked, Intake, IntakeError, take_blocking};
 pub use memory::MemoryBlobs;
 pub use protect::Protection;
 pub use records::{BlobIndex, BlobRecord, INLINE_MAX_BYTES};
 pub use scrub::{ScrubOptions, ScrubProgress, ScrubReport, scrub};
 pub use staged::{Staged, StagedDone};
 pub use sweep::{SweepReport, sweep};
+pub use transfer::TransferPlan;
 
 use crate::model::Blake3Digest;
 use crate::sys::map::Mapping;

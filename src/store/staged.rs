@@ -155,6 +155,11 @@ impl StagedDone {
         Self { hashed: Hashed { content: Content::Memory(vec![bytes]), blake3, sha256, size } }
     }
 
+    /// A body that was written and hashed by other means than [`Staged`].
+    pub(super) fn of_hashed(hashed: Hashed) -> Self {
+        Self { hashed }
+    }
+
     /// The name the body will have.
     pub fn blake3(&self) -> &Blake3Digest {
         &self.hashed.blake3

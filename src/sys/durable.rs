@@ -104,6 +104,16 @@ pub fn remove_dir_all(path: &Path) -> io::Result<()> {
     fs::remove_dir_all(path)
 }
 
+/// Makes everything durable that was written on the file system of `dir` before this call: files, with or without a name,
+/// and the names in all directories. Tells of failed writes since Linux 5.8.
+///
+/// # Errors
+/// Any failure to open or to write back; do not retry (see the module's text).
+pub fn sync_file_system(dir: &Path) -> io::Result<()> {
+    rustix::fs::syncfs(File::open(dir)?)?;
+    Ok(())
+}
+
 /// Bytes that this process may still write on the file system of `dir` (what is reserved for root left out).
 ///
 /// # Errors

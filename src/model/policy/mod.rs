@@ -15,11 +15,12 @@ mod schema;
 mod scoped;
 mod sentences;
 mod share;
+mod site;
 mod staleness;
 #[cfg(test)]
 mod tests;
 
-use super::{ApprovalRule, Class, GroupName, RingName, ShareName, SignatureRule, Span};
+use super::{ApprovalRule, Class, GroupName, RingName, ShareName, SignatureRule, SiteName, Span};
 pub use calendar::{Cadence, CalendarError, Rate, Window, Windows};
 pub use error::{Finding, PolicyError};
 pub use glob::{Glob, GlobError};
@@ -29,6 +30,7 @@ pub use predicate::{DeviceFacts, Predicate, PredicateError};
 pub use schema::policy_schema;
 pub use scoped::Scoped;
 pub use share::{OpenTo, SharePolicy, ShareStaleness};
+pub use site::SiteRule;
 pub use staleness::{Staleness, StalenessError};
 
 /// The name of the group that takes every request without a proven identity.
@@ -41,6 +43,8 @@ pub const MAX_GROUPS: usize = 2_000;
 pub const MAX_RINGS: usize = 32;
 /// The most shares in one policy.
 pub const MAX_SHARES: usize = 1_000;
+/// The most offline sites in one policy.
+pub const MAX_SITES: usize = 1_000;
 
 /// An exposure tier. Rings are ordered: the earlier one sees a release first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +75,7 @@ pub struct Policy {
     unidentified: Option<usize>,
     plans: [Option<ClassPlan>; 2],
     shares: Vec<SharePolicy>,
+    sites: Vec<SiteRule>,
 }
 
 impl Policy {
@@ -106,6 +111,16 @@ impl Policy {
     /// One share by name.
     pub fn share(&self, name: &ShareName) -> Option<&SharePolicy> {
         self.shares.iter().find(|share| share.name() == name)
+    }
+
+    /// The offline sites in the order of the text.
+    pub fn sites(&self) -> &[SiteRule] {
+        &self.sites
+    }
+
+    /// One offline site by name.
+    pub fn site(&self, name: &SiteName) -> Option<&SiteRule> {
+        self.sites.iter().find(|site| site.name() == name)
     }
 
     /// Whose approval releases of this class need before they are published.

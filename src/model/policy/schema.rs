@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 
 mod plans;
 mod shares;
+mod sites;
 
 /// The policy: who sees which release, and when.
 #[derive(JsonSchema)]
@@ -31,6 +32,9 @@ struct PolicyText {
     /// Trees of stable names, served over HTTP and staged to directories.
     #[schemars(length(max = 1000))]
     share: Option<Vec<shares::ShareText>>,
+    /// The offline sites that bundles are written for.
+    #[schemars(length(max = 1000))]
+    site: Option<Vec<sites::SiteText>>,
     /// Whether releases have to be signed by a trusted key.
     #[serde(default)]
     signature: SignatureText,
@@ -245,6 +249,7 @@ mod tests {
         assert_eq!(keys(&schema, "/$defs/Rollback/properties"), sorted(&read::ROLLBACK_KEYS));
         assert_eq!(keys(&schema, "/$defs/Emergency/properties"), sorted(&read::EMERGENCY_KEYS));
         assert_eq!(keys(&schema, "/$defs/SharePolicy/properties"), sorted(&read::SHARE_KEYS));
+        assert_eq!(keys(&schema, "/$defs/SiteRule/properties"), sorted(&read::SITE_KEYS));
         assert_eq!(keys(&schema, "/$defs/ShareStaleness/properties"), sorted(&read::STALE_KEYS));
         let conditions = schema.pointer("/$defs/Condition/oneOf").unwrap().as_array().unwrap();
         let mut conditions: Vec<_> = conditions.iter().flat_map(|one| keys(one, "/properties")).collect();

@@ -2,6 +2,7 @@
 
 mod plans;
 mod shares;
+mod sites;
 mod timing;
 
 use super::{Group, Policy, Predicate, UNIDENTIFIED};
@@ -30,6 +31,7 @@ pub(super) fn sentences(policy: &Policy) -> Vec<String> {
         sentences.push("A request without identity sees nothing.".into());
     }
     sentences.extend(policy.shares().iter().flat_map(shares::sentences));
+    sentences.extend(policy.sites().iter().map(sites::sentence));
     sentences
 }
 

@@ -1,6 +1,7 @@
 //! Reading whole texts: findings with their lines, and what is understood.
 
 mod plans;
+mod sites;
 
 use proptest::prelude::*;
 
@@ -125,7 +126,7 @@ match = "any"
 ring = "canary"
 "#;
     insta::assert_snapshot!(findings(text).join("\n"), @r#"
-    line 1: a policy has no key "colour"; its keys are approve, ring, group, plan, share, signature
+    line 1: a policy has no key "colour"; its keys are approve, ring, group, plan, share, site, signature
     line 3: approve.platform is "auto", "anyone" or "other"
     line 6: ring "canary", defer has no class "plattform"; a class is intelligence or platform
     line 7: ring "canary" is defined twice

@@ -10,11 +10,11 @@ use crate::model::{
 };
 
 /// Every event and every end, of a window or between ticks, too, lies on a whole hour from here: ten in the evening.
-pub(super) const START: i64 = 1_699_999_200;
+pub(crate) const START: i64 = 1_699_999_200;
 
 /// One thing that happens.
 #[derive(Debug, Clone)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Wait(u8),
     /// A release of this version, for this platform; a barrier or not; left a draft or not.
     Release(u8, &'static str, bool, bool),
@@ -72,15 +72,15 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// A history that starts with a product and a policy, so that most of it says something.
-pub(super) fn history() -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn history() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step(), 1..32)
 }
 
-pub(super) fn product() -> ProductName {
+pub(crate) fn product() -> ProductName {
     "p".parse().unwrap()
 }
 
-pub(super) fn version(n: u8) -> Version {
+pub(crate) fn version(n: u8) -> Version {
     n.to_string().parse().unwrap()
 }
 
@@ -98,7 +98,7 @@ fn policy(keep: u8, defer: u8, pin: u8, sees: bool, (ring, calendar): (&str, &st
 }
 
 /// Plays a history; steps that cannot be taken are left out.
-pub(super) fn play(steps: &[Step]) -> TestJournal {
+pub(crate) fn play(steps: &[Step]) -> TestJournal {
     let mut journal = TestJournal::new(Timestamp::from_second(START).unwrap());
     journal
         .product("p", Class::Platform)
@@ -206,7 +206,7 @@ fn scopes(n: u8) -> HoldScope {
 }
 
 /// Every half hour from before the first event to after the last end.
-pub(super) fn moments(journal: &TestJournal) -> Vec<Timestamp> {
+pub(crate) fn moments(journal: &TestJournal) -> Vec<Timestamp> {
     let end = journal.now() + SignedDuration::from_hours(6);
     let mut moment = Timestamp::from_second(START - 1_800).unwrap();
     let mut moments = Vec::new();

@@ -2,10 +2,11 @@
 
 mod elsewhere;
 mod exposure;
-mod histories;
+pub(crate) mod histories;
 mod plans;
 mod precedence;
 mod properties;
 mod rollouts;
 mod rules;
 mod sample;
+mod sites;

@@ -47,6 +47,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::bodies::RequestBody;
 use super::certificate::IdentityRule;
 use super::connection::Handler;
+use crate::bundle::Imports;
 use crate::catalog::Catalog;
 use crate::control::{OriginKeys, TokenKey};
 use crate::publish::Publisher;
@@ -66,6 +67,8 @@ pub struct AdminServices {
     pub publisher: Arc<Publisher>,
     /// The shares, as they stand.
     pub shares: Arc<Shares>,
+    /// Bundles on their way in.
+    pub imports: Arc<Imports>,
     /// For how long what a share has shown may stay in a target.
     pub download_grace: SignedDuration,
     /// The key under which tokens are kept.

@@ -11,8 +11,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::AdminServices;
 use super::access::Services;
 use super::refusals::failed;
+use crate::model::{GroupName, SiteName, Snapshot};
 use crate::serve::problem::Problem;
 use crate::telemetry::METRICS_CONTENT_TYPE;
 
@@ -34,6 +36,60 @@ pub(super) struct StatusAnswer {
     releases: usize,
     /// Devices in the inventory.
     devices: usize,
+    /// This server as an offline site, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    site: Option<SiteStatus>,
+}
+
+/// An offline site, and the bundle that it serves from.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SiteStatus {
+    /// Its name; none where no bundle has said it yet and the configuration does not.
+    #[schema(value_type = Option<String>)]
+    name: Option<SiteName>,
+    /// The bundle; none before the first.
+    bundle: Option<SiteBundle>,
+}
+
+/// The bundle that a site serves from.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SiteBundle {
+    /// Its id.
+    bundle: String,
+    /// Its place among the site's bundles.
+    sequence: u64,
+    /// The root over what the site holds.
+    root: String,
+    /// When the origin made it.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it was applied.
+    #[schema(value_type = String, format = DateTime)]
+    applied_at: Timestamp,
+    /// For how long the site has gone without a newer one: since the origin made it.
+    age_s: i64,
+    /// The groups whose decisions it carries.
+    #[schema(value_type = Vec<String>)]
+    groups: Vec<GroupName>,
+}
+
+impl SiteStatus {
+    /// None where nothing says that this server is a site.
+    fn of(services: &AdminServices, snapshot: &Snapshot) -> Option<Self> {
+        let own = snapshot.own_site();
+        let name = own.map(|own| own.name.clone()).or_else(|| services.imports.site_name().cloned());
+        let now = snapshot.present(services.catalog.clock_now());
+        let bundle = own.and_then(|own| own.applied.as_ref()).map(|(applied, applied_at)| SiteBundle {
+            bundle: applied.bundle.to_string(),
+            sequence: applied.sequence,
+            root: applied.root.to_hex(),
+            created_at: applied.created_at,
+            applied_at: *applied_at,
+            age_s: now.as_second().saturating_sub(applied.created_at.as_second()),
+            groups: applied.groups.clone(),
+        });
+        (name.is_some() || bundle.is_some()).then_some(Self { name, bundle })
+    }
 }
 
 /// The server's state at a glance.
@@ -52,6 +108,7 @@ pub(super) async fn status(State(services): Services) -> Json<StatusAnswer> {
         products: snapshot.products().len(),
         releases: snapshot.products().map(|product| product.releases().len()).sum(),
         devices: snapshot.devices().filter(|(_, history)| history.latest().is_some()).count(),
+        site: SiteStatus::of(&services, &snapshot),
     })
 }
 

@@ -3,6 +3,7 @@
 mod groups;
 mod plans;
 mod shares;
+mod sites;
 mod timing;
 mod values;
 
@@ -12,7 +13,7 @@ use super::{MAX_RINGS, MAX_TEXT_BYTES, Policy, PolicyError, Ring};
 use crate::model::{ApprovalRule, Class, RingName, SignatureRule, Span};
 
 /// The keys of the whole text.
-pub(super) const KEYS: [&str; 6] = ["approve", "ring", "group", "plan", "share", "signature"];
+pub(super) const KEYS: [&str; 7] = ["approve", "ring", "group", "plan", "share", "site", "signature"];
 /// The keys of `[approve]` and of `[signature]`.
 pub(super) const APPROVE_KEYS: [&str; 2] = ["intelligence", "platform"];
 /// The keys of `[[ring]]`.
@@ -23,6 +24,8 @@ pub(super) use groups::KEYS as GROUP_KEYS;
 pub(super) use plans::{CLASS_KEYS, EMERGENCY_KEYS, GATE_KEYS, RESERVED, RING_PLAN_KEYS, ROLLBACK_KEYS};
 #[cfg(test)]
 pub(super) use shares::{KEYS as SHARE_KEYS, STALE_KEYS};
+#[cfg(test)]
+pub(super) use sites::KEYS as SITE_KEYS;
 
 /// The rings as far as they could be read.
 struct Rings {
@@ -45,6 +48,7 @@ pub(super) fn read(text: &str) -> Result<Policy, PolicyError> {
         unidentified: None,
         plans: [None, None],
         shares: Vec::new(),
+        sites: Vec::new(),
     }))
 }
 
@@ -75,8 +79,9 @@ fn read_text(text: &str, findings: &mut Findings) -> Option<Policy> {
     let context = plans::Context { rings: &rings, groups: known };
     let plans = plans::read_plans(plans, context, findings);
     let shares = shares::read_shares(field(entries, "share"), known, findings);
+    let sites = sites::read_sites(field(entries, "site"), known, findings);
     let unidentified = groups.iter().position(|group| group.name.as_str() == super::UNIDENTIFIED);
-    Some(Policy { approve, signature, rings: rings.rings, groups, unidentified, plans, shares })
+    Some(Policy { approve, signature, rings: rings.rings, groups, unidentified, plans, shares, sites })
 }
 
 fn read_approve(node: Option<&Node>, findings: &mut Findings) -> [ApprovalRule; 2] {

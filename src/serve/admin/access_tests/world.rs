@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 
+use crate::bundle::{ImportOptions, Imports};
 use crate::catalog::Catalog;
 use crate::catalog::testing::{World as Data, actor, parse};
 use crate::control::{TokenKey, create_token, revoke_token};
@@ -130,9 +131,11 @@ impl World {
         let uploads = Uploads::new(catalog.store().clone(), crate::publish::UploadLimits { open_max: 4_000, ..LIMITS });
         let people = [("cert-ada", Role::Operator), ("admin-2", Role::Auditor)];
         let key = TokenKey::from_bytes([7; 32]);
+        let imports = ImportOptions { dir: data.dir.path().join("imports"), ..ImportOptions::default() };
         let api = AdminApi::new(AdminServices {
             publisher: Arc::new(Publisher::new(catalog.clone(), uploads, 8, crate::publish::GateOptions::default())),
             shares: Arc::new(Shares::new(catalog.clone())),
+            imports: Arc::new(Imports::open(catalog.clone(), imports).unwrap()),
             download_grace: SignedDuration::from_hours(1),
             token_key: key.clone(),
             metrics: Metrics::new(Registry::default()),
