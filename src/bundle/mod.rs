@@ -14,6 +14,7 @@ mod line;
 mod manifest;
 pub mod receipt;
 mod root;
+mod scope;
 #[cfg(test)]
 pub(crate) mod testing;
 mod volume;
@@ -32,6 +33,7 @@ pub use manifest::{
     Volume,
 };
 pub use root::root_of;
+pub use scope::{Scope, ScopeError, Terms, carried_of, scope};
 pub use volume::{
     LIST_HEAD_BYTES, Layout, ListHead, NotThisVolume, PART_MAX_BYTES, PARTS_MAX, PackedObject, Piece, PlanError,
     SIZE_MAX_BYTES, Span, VOLUME_MIN_BYTES, VOLUMES_MAX, VolumeOf, VolumePlan, check_list, volume_name, volume_number,

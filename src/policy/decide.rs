@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::requester::{Place, Requester, place};
 use super::view::View;
 use super::walk::{Recorder, earlier, walk};
-use super::{Decision, Rule, trace, words};
+use super::{Decision, Rule, site, trace, words};
 use crate::model::policy::Group;
 use crate::model::{ProductName, ProductReleases, Snapshot};
 
@@ -19,7 +19,7 @@ pub fn decide(snapshot: &Snapshot, who: &Requester<'_>, product: &ProductName, n
     let mut rejected = Vec::new();
     let place = place(snapshot, who, now);
     let known = known_product(snapshot, product, now);
-    let (group, releases) = match visible(&place, known, product) {
+    let (group, releases) = match visible(snapshot, &place, known, product) {
         Ok(found) => found,
         Err(reason) => {
             let trace = vec![trace::identity(true, reason.clone())];
@@ -35,7 +35,7 @@ pub fn decide(snapshot: &Snapshot, who: &Requester<'_>, product: &ProductName, n
 /// As [`decide`], without the trace: the path of every request.
 pub fn decide_quiet(snapshot: &Snapshot, who: &Requester<'_>, product: &ProductName, now: Timestamp) -> Decision {
     let place = place(snapshot, who, now);
-    match visible(&place, known_product(snapshot, product, now), product) {
+    match visible(snapshot, &place, known_product(snapshot, product, now), product) {
         Ok((group, releases)) => settle(snapshot, who, group, releases, now, &mut ()).0,
         Err(reason) => hidden(snapshot, who, product, &place, now, reason),
     }
@@ -50,7 +50,7 @@ pub fn decide_in_group(
     now: Timestamp,
 ) -> Decision {
     let place = Place::Group(group);
-    match visible(&place, known_product(snapshot, product, now), product) {
+    match visible(snapshot, &place, known_product(snapshot, product, now), product) {
         Ok((group, releases)) => settle(snapshot, who, group, releases, now, &mut ()).0,
         Err(reason) => hidden(snapshot, who, product, &place, now, reason),
     }
@@ -67,6 +67,7 @@ pub(super) fn known_product<'a>(
 
 /// Step 1: the group and the product, or why the requester may not know of it.
 fn visible<'a>(
+    snapshot: &Snapshot,
     place: &Place<'a>,
     known: Option<&'a ProductReleases>,
     product: &ProductName,
@@ -83,6 +84,9 @@ fn visible<'a>(
     let releases = known.ok_or_else(|| format!("there is no product {product}"))?;
     if !group.sees(product) {
         return Err(format!("{product} is not among the products of group {}", group.name()));
+    }
+    if site::is_not_carried(snapshot, group) {
+        return Err(site::not_carried(group));
     }
     Ok((group, releases))
 }

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::decide::{known_product, next_recorded};
 use super::requester::{Requester, group_of};
+use super::site::is_not_carried;
 use super::view::View;
 use super::walk::{earlier, straight, walk};
 use crate::model::{ProductName, Release, RolloutKind, Snapshot, Version};
@@ -28,7 +29,8 @@ pub fn may_download(
 ) -> bool {
     let Some(releases) = known_product(snapshot, product, now) else { return false };
     let at = |moment: Timestamp| {
-        let group = group_of(snapshot, who, moment).filter(|group| group.sees(product))?;
+        let group =
+            group_of(snapshot, who, moment).filter(|group| group.sees(product) && !is_not_carried(snapshot, group))?;
         let mut view = View::new(snapshot, releases, group, who, moment);
         view.keeps_current = false;
         Some(view)

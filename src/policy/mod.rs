@@ -19,6 +19,7 @@ mod requester;
 pub mod rollout;
 mod share;
 pub mod simulate;
+mod site;
 mod steps;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -34,3 +35,4 @@ pub use download::may_download;
 pub use plan::{GroupChange, PolicyPlan, VersionChange, plan_change};
 pub use requester::{Requester, group_of};
 pub use share::{ShareDecision, decide_for_share, may_stay_shown};
+pub use site::{SiteDecision, decide_for_site, rollbacks_for};

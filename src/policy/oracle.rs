@@ -88,7 +88,13 @@ impl<'a> Case<'a> {
             (Some(_), Some(predicate)) => predicate.matches(&facts),
             _ => false,
         })?;
-        (snapshot.product(product).is_some() && group.sees(product)).then_some(Self { snapshot, product, group, facts })
+        let is_carried = snapshot.applied_bundle().is_none_or(|bundle| bundle.groups.contains(group.name()));
+        (snapshot.product(product).is_some() && group.sees(product) && is_carried).then_some(Self {
+            snapshot,
+            product,
+            group,
+            facts,
+        })
     }
 
     fn is_absent(&self, release: &Release) -> bool {

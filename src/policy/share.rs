@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::Rule;
 use super::decide::{known_product, next_recorded};
 use super::requester::Requester;
 use super::view::View;
 use super::walk::{earlier, walk};
 use super::words;
+use super::{Rule, site};
 use crate::model::policy::Group;
 use crate::model::{Platform, ProductName, Release, Snapshot, Version};
 
@@ -48,6 +48,9 @@ pub fn decide_for_share(
     if !group.sees(product) {
         return nothing(format!("{product} is not among the products of group {}", group.name()));
     }
+    if site::is_not_carried(snapshot, group) {
+        return nothing(site::not_carried(group));
+    }
     let mut view = View::new(snapshot, releases, group, &who, now);
     view.shown = shown.to_vec();
     let found = walk(&view, None, &mut ());
@@ -70,6 +73,9 @@ pub fn may_stay_shown(
 ) -> bool {
     let who = Requester::default();
     let Some(releases) = known_product(snapshot, product, now).filter(|_| group.sees(product)) else { return false };
+    if site::is_not_carried(snapshot, group) {
+        return false;
+    }
     let view = View::new(snapshot, releases, group, &who, now);
     releases.by_sequence(sequence).is_some_and(|release| {
         view.is_candidate(release) && view.gate_here(release).is_ok() && view.gone_back(release).is_none()

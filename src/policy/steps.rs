@@ -234,7 +234,7 @@ impl<'a> View<'a> {
             return Err(Rejection::NotAtTick(self.pace.next_tick));
         }
         let is_kept = self.keeps_current && current.is_some_and(|current| current == release.version());
-        if is_kept || self.shown.contains(&release.version()) {
+        if !self.delays || is_kept || self.shown.contains(&release.version()) {
             return Ok(());
         }
         if let Some(opens_at) = self.pace.closed {

@@ -33,6 +33,8 @@ pub(super) struct View<'a> {
     pub(super) pace: Pace<'a>,
     /// Whether what the device has is its to keep, windows or not. Not when it is asked what it may download.
     pub(super) keeps_current: bool,
+    /// Whether windows and rates count.
+    pub(super) delays: bool,
     /// What a share shows and has shown: nothing new to it, windows or not, and no floor.
     pub(super) shown: Vec<&'a Version>,
     pub(super) now: Timestamp,
@@ -96,6 +98,7 @@ impl<'a> View<'a> {
             rollbacks: rollbacks(product, group, now),
             pace: Pace::new(group, name, class, now),
             keeps_current: true,
+            delays: true,
             shown: Vec::new(),
             now,
             device: who.device,

@@ -40,7 +40,7 @@ fn content(origin: &Snapshot, is_absent: impl Fn(u64) -> bool) -> SiteContent {
 }
 
 /// A site that this was brought to.
-fn site(origin: &TestJournal, content: SiteContent) -> TestJournal {
+fn site(origin: &TestJournal, content: SiteContent, groups: &[&str]) -> TestJournal {
     let mut journal = TestJournal::new(origin.now());
     let digest = Blake3Digest::of(b"x");
     let bundle = AppliedBundle {
@@ -54,7 +54,7 @@ fn site(origin: &TestJournal, content: SiteContent) -> TestJournal {
         issuer: KeyId([1; 8]),
         keys: Vec::new(),
         retired: Vec::new(),
-        groups: vec!["a".parse().unwrap(), "b".parse().unwrap()],
+        groups: groups.iter().map(|group| group.parse().unwrap()).collect(),
     };
     let site = "plant-7".parse().unwrap();
     journal.push(Event::BundleApplied { site, bundle: Box::new(bundle), content: Box::new(content) });
@@ -67,12 +67,13 @@ proptest! {
     fn what_is_absent_counts_and_is_never_given(
         steps in history(),
         absent in any::<u8>(),
+        groups in proptest::sample::select(vec![vec!["a", "b"], vec!["a"], vec!["b"]]),
         current in prop::option::of((1u8..8).prop_map(version)),
         platform in proptest::sample::select(vec![None, Some("x"), Some("y")]),
     ) {
         let origin = play(&steps);
         let is_absent = |sequence: u64| absent >> (sequence % 8) & 1 == 1;
-        let site = site(&origin, content(origin.snapshot(), is_absent));
+        let site = site(&origin, content(origin.snapshot(), is_absent), &groups);
         let id = "d".parse().unwrap();
         let platform = platform.map(|name| name.parse::<Platform>().unwrap());
         let who = Requester { device: Some(&id), address: None, platform, current };
@@ -88,8 +89,9 @@ proptest! {
             prop_assert_eq!(decided[0].rule, decision.rule);
             prop_assert!(decision.trace.is_sorted_by_key(|line| line.rule));
             for group in site.snapshot().policies()[0].policy().unwrap().groups() {
+                let is_carried = groups.contains(&group.name().as_str());
                 let shown = decide_for_share(site.snapshot(), group, (&product(), None), &[], now);
-                prop_assert!(shown.release.is_none_or(|release| !is_absent(release.sequence)));
+                prop_assert!(shown.release.is_none_or(|release| is_carried && !is_absent(release.sequence)));
             }
             for release in known.releases().iter().filter(|release| is_absent(release.sequence)) {
                 let group = site.snapshot().policies()[0].policy().unwrap().groups()[1].clone();
@@ -109,7 +111,7 @@ fn an_absent_release_is_named_and_the_next_one_is_given() {
     origin.product("p", Class::Platform).policy(text);
     origin.release("p", "1", &["any"], false).release("p", "2", &["any"], false).release("p", "3", &["any"], false);
     let decided = |absent: &[u64]| {
-        let site = site(&origin, content(origin.snapshot(), |sequence| absent.contains(&sequence)));
+        let site = site(&origin, content(origin.snapshot(), |sequence| absent.contains(&sequence)), &["a"]);
         let id = "d".parse().unwrap();
         let who = Requester { device: Some(&id), ..Requester::default() };
         decide(site.snapshot(), &who, &product(), site.now())
