@@ -13,11 +13,13 @@ mod import;
 mod line;
 mod manifest;
 pub mod receipt;
+pub mod receive;
 mod root;
 mod scope;
 #[cfg(test)]
 pub(crate) mod testing;
 mod volume;
+pub mod standing;
 
 pub use check::{GROUPS_MAX, OBJECTS_MAX, SEGMENTS_MAX};
 pub use decode::{

@@ -23,6 +23,7 @@ mod origin_keys;
 mod pins;
 mod policies;
 mod products;
+mod receipts;
 mod refusals;
 mod releases;
 mod rollouts;
@@ -30,6 +31,8 @@ mod router;
 mod shares;
 mod shares_add;
 mod shares_stage;
+mod site_receipts;
+mod sites;
 mod steps;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,9 @@ use std::fmt::Display;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::catalog::ReadOnly;
+use crate::bundle::receipt::GiveError;
+use crate::bundle::receive::ReceiptRefusal;
+use crate::catalog::{CommitError, ReadOnly};
 use crate::control::rollouts::RolloutRefusal;
 use crate::control::{ControlError, OriginKeyRefusal};
 use crate::gate::Finding;
@@ -118,6 +120,49 @@ impl From<PublishError> for Problem {
             E::Contradiction(_) => failed(&error),
             E::Journal(journal) => journal_failed(&journal),
             E::ReadOnly(read_only) => elsewhere(&read_only),
+        }
+    }
+}
+
+impl From<CommitError<ReceiptRefusal>> for Problem {
+    fn from(error: CommitError<ReceiptRefusal>) -> Self {
+        match &error {
+            CommitError::Refused(refusal) => receipt_refused(refusal),
+            CommitError::Contradiction(_) => failed(&error),
+            CommitError::Journal(journal) => journal_failed(journal),
+            CommitError::ReadOnly(read_only) => elsewhere(read_only),
+        }
+    }
+}
+
+impl From<ReceiptRefusal> for Problem {
+    fn from(refusal: ReceiptRefusal) -> Self {
+        receipt_refused(&refusal)
+    }
+}
+
+fn receipt_refused(refusal: &ReceiptRefusal) -> Problem {
+    use ReceiptRefusal as R;
+    let status = match refusal {
+        R::Receipt(_) | R::Short(_) | R::Signature(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        R::UnknownSite(_) => StatusCode::NOT_FOUND,
+        R::OtherKey { .. } | R::OtherThanPolicy { .. } | R::UnknownKey { .. } | R::Old { .. } => StatusCode::CONFLICT,
+        R::NotJudged => return failed(refusal),
+    };
+    Problem::with_detail(status, refusal.to_string())
+}
+
+impl From<GiveError> for Problem {
+    fn from(error: GiveError) -> Self {
+        match &error {
+            GiveError::Store(store) => store_failed(store),
+            GiveError::OtherSite { .. } => Self::with_detail(StatusCode::CONFLICT, error.to_string()),
+            GiveError::Commit(commit) => match commit {
+                CommitError::Refused(changing) => Self::try_again(1, &changing.to_string()),
+                CommitError::Contradiction(_) => failed(&error),
+                CommitError::Journal(journal) => journal_failed(journal),
+                CommitError::ReadOnly(read_only) => elsewhere(read_only),
+            },
         }
     }
 }

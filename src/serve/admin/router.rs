@@ -17,7 +17,8 @@ use utoipa_axum::routes;
 use super::access::{Action, authorize};
 use super::{
     AdminServices, denials, enrolments, explain, holds, inventory, journal, keys, maintenance, open, origin_keys, pins,
-    policies, products, releases, rollouts, shares, shares_add, shares_stage, tokens, uploads,
+    policies, products, receipts, releases, rollouts, shares, shares_add, shares_stage, site_receipts, sites, tokens,
+    uploads,
 };
 use crate::serve::problem::Problem;
 
@@ -106,7 +107,9 @@ fn guarded_routes() -> [(Action, Routes); 5] {
         .routes(routes!(maintenance::verify))
         .routes(routes!(maintenance::scrub))
         .routes(routes!(maintenance::sweep))
-        .routes(routes!(maintenance::rebuild));
+        .routes(routes!(maintenance::rebuild))
+        .routes(routes!(receipts::take))
+        .routes(routes!(site_receipts::give));
     let administer = OpenApiRouter::new()
         .routes(routes!(tokens::list))
         .routes(routes!(tokens::create))
@@ -157,6 +160,9 @@ fn reading_routes() -> Routes {
         .routes(routes!(keys::list))
         .routes(routes!(origin_keys::list))
         .routes(routes!(origin_keys::freshness))
+        .routes(routes!(sites::list))
+        .routes(routes!(sites::show))
+        .routes(routes!(site_receipts::latest))
 }
 
 /// The OpenAPI document of the admin API.

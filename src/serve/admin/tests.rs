@@ -56,6 +56,9 @@ GET /v1/shares
 GET /v1/shares/{share}
 GET /v1/shares/{share}/blobs/{blake3}
 GET /v1/shares/{share}/tree
+GET /v1/site/receipts/latest
+GET /v1/sites
+GET /v1/sites/{site}
 GET /v1/status
 GET /v1/store/stats
 GET /v1/tokens
@@ -83,6 +86,7 @@ POST /v1/products/{product}/releases
 POST /v1/products/{product}/releases/{version}/approve
 POST /v1/products/{product}/releases/{version}/withdraw
 POST /v1/products/{product}/reset
+POST /v1/receipts
 POST /v1/rollouts
 POST /v1/rollouts/expedite
 POST /v1/rollouts/rollback
@@ -93,6 +97,7 @@ POST /v1/rollouts/{id}/promote
 POST /v1/rollouts/{id}/resume
 POST /v1/rollouts/{id}/signal
 POST /v1/shares
+POST /v1/site/receipts
 POST /v1/store/rebuild
 POST /v1/store/scrub
 POST /v1/store/sweep
