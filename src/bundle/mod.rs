@@ -17,9 +17,11 @@ pub mod receive;
 mod root;
 mod scope;
 #[cfg(test)]
+mod sim_tests;
+pub mod standing;
+#[cfg(test)]
 pub(crate) mod testing;
 mod volume;
-pub mod standing;
 
 pub use check::{GROUPS_MAX, OBJECTS_MAX, SEGMENTS_MAX};
 pub use decode::{
