@@ -12,9 +12,10 @@ use serde::Serialize;
 
 use super::alert_command::AlertQueue;
 use super::share_alerts::{Ailment, ailments};
+use super::site_alerts::{SiteAilment, site_ailments};
 use crate::model::{
     Evidence, GroupName, ProductName, ProductReleases, Rollout, RolloutChange, RolloutId, RolloutKind, ShareName,
-    Snapshot, Version,
+    SiteName, Snapshot, Version,
 };
 use crate::policy::rollout::{Stale, stale_groups};
 use crate::share::Shares;
@@ -23,12 +24,14 @@ use crate::share::Shares;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Alert {
     /// `halted`, `overdue`, `frozen`, `rollback`, `stale`, or a share's: `share_blocked`, `share_stale`, `share_behind`,
-    /// `share_edited`.
+    /// `share_edited`, or a site's: `site_silent`, `site_astray`, `site_expiring`.
     pub(super) alert: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) product: Option<ProductName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) share: Option<ShareName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) site: Option<SiteName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) version: Option<Version>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,10 +45,11 @@ pub(super) struct Alert {
 }
 
 impl Alert {
-    /// The product or share that it is about.
+    /// The product, share or site that it is about.
     pub(super) fn about(&self) -> &str {
         let product = self.product.as_ref().map(ProductName::as_str);
-        product.or(self.share.as_ref().map(ShareName::as_str)).unwrap_or_default()
+        let share = self.share.as_ref().map(ShareName::as_str);
+        product.or(share).or(self.site.as_ref().map(SiteName::as_str)).unwrap_or_default()
     }
 }
 
@@ -57,6 +61,7 @@ pub(super) struct Alerts {
     stale: Mutex<BTreeSet<(GroupName, ProductName)>>,
     stale_count: Arc<AtomicUsize>,
     ailing: Mutex<BTreeSet<Ailment>>,
+    sites: Mutex<BTreeSet<SiteAilment>>,
 }
 
 impl Alerts {
@@ -68,6 +73,7 @@ impl Alerts {
             stale: Mutex::default(),
             stale_count,
             ailing: Mutex::default(),
+            sites: Mutex::default(),
         }
     }
 
@@ -111,17 +117,30 @@ impl Alerts {
         }
     }
 
+    /// Raises an alert for whatever is wrong with an offline site, once until it no longer is.
+    pub(super) fn look_at_sites(&self, snapshot: &Snapshot, now: Timestamp) {
+        let mut known = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::take(&mut *known);
+        for ailment in site_ailments(snapshot, now) {
+            if !before.contains(&ailment) {
+                self.raise(ailment.alert(now));
+            }
+            known.insert(ailment);
+        }
+    }
+
     fn raise(&self, alert: Alert) {
-        let Alert { alert: kind, product, share, version, rollout, group, reason, .. } = &alert;
+        let Alert { alert: kind, product, share, site, version, rollout, group, reason, .. } = &alert;
         let product = product.as_ref().map(tracing::field::display);
         let share = share.as_ref().map(tracing::field::display);
+        let site = site.as_ref().map(tracing::field::display);
         let version = version.as_ref().map(tracing::field::display);
         let group = group.as_ref().map(tracing::field::display);
         match *kind {
-            "halted" | "frozen" | "share_blocked" => {
-                tracing::error!(alert = kind, product, share, version, rollout, group, reason, "alert");
+            "halted" | "frozen" | "share_blocked" | "site_astray" => {
+                tracing::error!(alert = kind, product, share, site, version, rollout, group, reason, "alert");
             }
-            _ => tracing::warn!(alert = kind, product, share, version, rollout, group, reason, "alert"),
+            _ => tracing::warn!(alert = kind, product, share, site, version, rollout, group, reason, "alert"),
         }
         if let Some(queue) = &self.queue {
             queue.push(alert);
@@ -138,6 +157,7 @@ fn since(product: &ProductReleases, seen_seq: u64) -> Vec<(u64, Alert)> {
             alert: "frozen",
             product: Some(name.clone()),
             share: None,
+            site: None,
             version: None,
             rollout: None,
             group: None,
@@ -179,7 +199,18 @@ fn of_rollout(
 ) -> Alert {
     let version = product.by_sequence(rollout.sequence).map(|release| release.version().clone());
     let (product, rollout) = (rollout.product.clone(), Some(rollout.id));
-    Alert { alert, product: Some(product), share: None, version, rollout, group: None, reason, evidence, time }
+    Alert {
+        alert,
+        product: Some(product),
+        share: None,
+        site: None,
+        version,
+        rollout,
+        group: None,
+        reason,
+        evidence,
+        time,
+    }
 }
 
 fn behind(stale: &Stale, now: Timestamp) -> Alert {
@@ -191,6 +222,7 @@ fn behind(stale: &Stale, now: Timestamp) -> Alert {
         alert: "stale",
         product: Some(product.clone()),
         share: None,
+        site: None,
         version: version.clone(),
         rollout: None,
         group: Some(group.clone()),

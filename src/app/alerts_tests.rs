@@ -38,6 +38,7 @@ fn some_alert(product: &str) -> Alert {
         alert: "halted",
         product: Some(parse(product)),
         share: None,
+        site: None,
         version: Some(parse("1.0")),
         rollout: Some(7),
         group: None,

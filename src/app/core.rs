@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::error::AppError;
 use super::gate_command::gate_commands;
-use crate::bundle::{ImportOptions, Imports};
+use crate::bundle::{Exporter, ImportOptions, Imports};
 use crate::catalog::{Catalog, CatalogOptions, Recovery, ReportsOptions};
 use crate::config::{OpaqueArchives, Settings, SiteSettings};
 use crate::control::TokenKey;
@@ -35,6 +35,8 @@ pub struct Core {
     pub catalog: Arc<Catalog>,
     /// Publishing and its uploads.
     pub publisher: Arc<Publisher>,
+    /// Makes bundles for offline sites.
+    pub exporter: Arc<Exporter>,
     /// What shares show.
     pub shares: Arc<Shares>,
     /// Bundles on their way in, where this server is an offline site.
@@ -79,8 +81,12 @@ impl Core {
         let publisher = Arc::new(Publisher::new(catalog.clone(), uploads, settings.limits.artifacts_max, gates));
         let shares = Arc::new(Shares::new(catalog.clone()));
         let imports = open_imports(settings, &data, &catalog)?;
+        let grace = super::wiring::download_grace(settings);
+        let exporter =
+            Exporter::open(catalog.clone(), &data, grace).map_err(AppError::io("open exports/ in", &data))?;
+        let exporter = Arc::new(exporter);
         let token_key = token_key(&data)?;
-        Ok(Self { catalog, publisher, shares, imports, token_key, data, recovery, _lock: lock })
+        Ok(Self { catalog, publisher, exporter, shares, imports, token_key, data, recovery, _lock: lock })
     }
 
     /// The journal's directory.

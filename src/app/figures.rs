@@ -13,6 +13,7 @@ use crate::publish::Publisher;
 
 use super::rollout_figures::encode_rollouts;
 use super::share_figures::encode_shares;
+use super::site_figures::encode_sites;
 use crate::share::Shares;
 
 /// Reads the journal's and the catalog's figures at each scrape.
@@ -71,6 +72,7 @@ impl Collector for Figures {
         }
         let now = snapshot.present(self.catalog.clock_now());
         encode_rollouts(&mut encoder, &snapshot, now)?;
-        encode_shares(&mut encoder, &self.shares, &snapshot, now)
+        encode_shares(&mut encoder, &self.shares, &snapshot, now)?;
+        encode_sites(&mut encoder, &snapshot, now)
     }
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::core::Core;
 use crate::catalog::Catalog;
-use crate::model::{Blake3Digest, ProductReleases, Snapshot};
+use crate::model::{Blake3Digest, ObjectRef, ProductReleases, Snapshot};
 use crate::publish::Publisher;
 use crate::serve::admin::{Maintenance, MaintenanceError, RebuildResult, StoreCheck, StoreStats, SweepResult};
 use crate::store::{BlobStore as _, ScrubOptions, Verdict, scrub, sweep};
@@ -86,18 +86,25 @@ impl Keeper {
 }
 
 /// Every blob that a release or a share refers to, withdrawn ones included, with its size; not those of releases of which
-/// an offline site has the names only. And what says what a site is given.
+/// an offline site has the names only. And what says what a site was given.
 fn needed(snapshot: &Snapshot) -> BTreeSet<(Blake3Digest, u64)> {
     let releases = snapshot
         .products()
         .flat_map(|product| product.releases().iter().filter(|release| !product.is_absent(&release.id)));
     let artifacts = releases.flat_map(|release| &release.manifest.artifacts);
     let shared = snapshot.shares().flat_map(|share| share.kept_files()).map(|file| (file.blake3, file.size));
-    let state = snapshot.applied_bundle().map(|applied| (applied.state.blake3, applied.state.size));
-    artifacts.map(|artifact| (artifact.blake3, artifact.size)).chain(shared).chain(state).collect()
+    let states = states(snapshot).map(|state| (state.blake3, state.size));
+    artifacts.map(|artifact| (artifact.blake3, artifact.size)).chain(shared).chain(states).collect()
 }
 
-/// The blobs of shares, gathered again only where the snapshot is another one.
+/// What the bundles said that were written for sites, each of which may be the base of a later one, and the bundle that
+/// this server serves from.
+fn states(snapshot: &Snapshot) -> impl Iterator<Item = &ObjectRef> {
+    let written = snapshot.sites().flat_map(|site| &site.exports).map(|export| &export.state);
+    written.chain(snapshot.applied_bundle().map(|applied| &applied.state))
+}
+
+/// The blobs of shares and bundles, gathered again only where the snapshot is another one.
 #[derive(Default)]
 struct Shared(RefCell<Option<(u64, HashSet<Blake3Digest>)>>);
 
@@ -106,7 +113,8 @@ impl Shared {
         let mut known = self.0.borrow_mut();
         if known.as_ref().is_none_or(|(seq, _)| *seq != snapshot.seq()) {
             let files = snapshot.shares().flat_map(|share| share.kept_files());
-            *known = Some((snapshot.seq(), files.map(|file| file.blake3).collect()));
+            let states = states(snapshot).map(|state| state.blake3);
+            *known = Some((snapshot.seq(), files.map(|file| file.blake3).chain(states).collect()));
         }
         known.as_ref().is_some_and(|(_, blobs)| blobs.contains(digest))
     }

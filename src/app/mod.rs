@@ -35,6 +35,10 @@ mod share_alerts;
 #[cfg(test)]
 mod share_alerts_tests;
 mod share_figures;
+mod site_alerts;
+#[cfg(test)]
+mod site_alerts_tests;
+mod site_figures;
 pub mod stager;
 mod ticker;
 mod tls;

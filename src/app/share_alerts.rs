@@ -55,6 +55,7 @@ impl Ailment {
             alert,
             product: None,
             share: Some(share.clone()),
+            site: None,
             version: None,
             rollout: None,
             group: None,

@@ -83,6 +83,10 @@ pub(super) async fn watch_staleness(
             let now = snapshot.present(looking.clock_now());
             raising.look_for_stale(&snapshot, now);
             raising.look_at_shares(&shares, &snapshot, now);
+            // A mirror's origin tells of its sites itself.
+            if looking.origin().is_none() {
+                raising.look_at_sites(&snapshot, now);
+            }
         });
         if let Err(error) = looked.await {
             tracing::error!(%error, "looking for what is behind ended with a panic");

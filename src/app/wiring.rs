@@ -128,6 +128,7 @@ pub(super) fn handlers(
     let services = AdminServices {
         publisher,
         shares: core.shares.clone(),
+        exporter: core.exporter.clone(),
         imports: core.imports.clone(),
         download_grace,
         token_key: core.token_key.clone(),

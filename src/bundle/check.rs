@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::manifest::{BundleManifest, Encoding, ManifestError, Object, Part, Totals, Volume};
-use super::root_of;
 use super::volume::{Layout, PART_MAX_BYTES, PARTS_MAX, SIZE_MAX_BYTES, VOLUMES_MAX, volume_name};
+use super::{check_packing, root_of};
 use crate::model::{Blake3Digest, BundleBase};
 use crate::signing::KEYS_MAX;
 
@@ -191,15 +191,17 @@ fn check_object(object: &Object, base: &BundleBase) -> Fits {
     if object.size > SIZE_MAX_BYTES || object.packed.size > SIZE_MAX_BYTES {
         return wrong(&format!("has more than {SIZE_MAX_BYTES} bytes"));
     }
-    match object.encoding {
-        Encoding::Raw if (object.packed.size, object.packed.sha256) != (object.size, object.sha256) => {
-            return wrong("is raw, and what is packed of it is something else");
+    check_packing(object).or_else(|why| wrong(&format!("cannot be: {why}")))?;
+    if object.encoding == Encoding::Raw && object.packed.sha256 != object.sha256 {
+        return wrong("is raw, and what is packed of it has another SHA-256");
+    }
+    if let Some(over) = object.base {
+        if !matches!(base, BundleBase::Proven { .. }) {
+            return wrong("is a patch, and nothing is proven that it could be a patch over");
         }
-        Encoding::Patch => check_patch(object, base)?,
-        Encoding::Raw | Encoding::Zstd if object.base.is_some() || !object.segments.is_empty() => {
-            return wrong("is no patch, and has a base or segments");
+        if over.blake3 == of {
+            return wrong("is a patch over itself");
         }
-        Encoding::Raw | Encoding::Zstd => {}
     }
     let mut covered = 0_u64;
     for part in &object.parts {
@@ -215,32 +217,6 @@ fn check_object(object: &Object, base: &BundleBase) -> Fits {
         }
         [only] if only.sha256 != object.packed.sha256 => wrong("has another SHA-256 than its only part"),
         _ => Ok(()),
-    }
-}
-
-fn check_patch(object: &Object, base: &BundleBase) -> Fits {
-    let of = object.blake3;
-    let wrong = |what: &str| contradiction(format!("object {of} {what}"));
-    let Some(over) = object.base.filter(|_| !object.segments.is_empty()) else {
-        return wrong("is a patch without a base or without segments");
-    };
-    if !matches!(base, BundleBase::Proven { .. }) {
-        return wrong("is a patch, and nothing is proven that it could be a patch over");
-    }
-    if over.blake3 == of {
-        return wrong("is a patch over itself");
-    }
-    let (mut size, mut packed) = (0_u64, 0_u64);
-    for segment in &object.segments {
-        size = size.saturating_add(segment.size);
-        packed = packed.saturating_add(segment.packed_size);
-        if segment.base_offset.checked_add(segment.base_size).is_none_or(|end| end > over.size) {
-            return wrong("is a patch over more than its base has");
-        }
-    }
-    match (size, packed) == (object.size, object.packed.size) {
-        true => Ok(()),
-        false => wrong(&format!("is a patch whose segments give {size} bytes of {packed}")),
     }
 }
 

@@ -90,7 +90,7 @@ fn objects_that_contradict_themselves() {
         let at = zstd(m);
         m.objects[at].encoding = Encoding::Raw;
     };
-    assert!(refusal(raw).contains("is raw, and what is packed of it is something else"));
+    assert!(refusal(raw).contains("what is not packed has its own length"));
     let at = |m: &mut BundleManifest| zstd(m);
     assert!(refusal(|m| _ = (at(m), m.objects[0].parts.clear())).contains("lies nowhere"));
     assert!(refusal(|m| m.objects[0].size = SIZE_MAX_BYTES + 1).contains("has more than 1099511627776 bytes"));
@@ -131,13 +131,21 @@ fn patches_that_contradict_themselves() {
         })
         .contains("nothing is proven")
     );
-    assert!(refusal(|m| patch(m).base = None).contains("is a patch without a base or without segments"));
-    assert!(refusal(|m| patch(m).segments.clear()).contains("is a patch without a base or without segments"));
-    assert!(refusal(|m| patch(m).encoding = Encoding::Zstd).contains("is no patch, and has a base or segments"));
-    assert!(refusal(|m| patch(m).segments[0].base_offset = 1).contains("is a patch over more than its base has"));
-    assert!(refusal(|m| patch(m).segments[1].base_offset = u64::MAX).contains("over more than its base has"));
-    assert!(refusal(|m| patch(m).segments[0].size += 1).contains("is a patch whose segments give"));
-    assert!(refusal(|m| patch(m).segments[0].packed_size = u64::MAX).contains("is a patch whose segments give"));
+    assert!(refusal(|m| patch(m).base = None).contains("a patch has a base, and nothing else has one"));
+    assert!(refusal(|m| patch(m).segments.clear()).contains("the segments of a patch are as long as the whole"));
+    assert!(refusal(|m| patch(m).encoding = Encoding::Zstd).contains("a patch has a base, and nothing else has one"));
+    assert!(
+        refusal(|m| patch(m).segments[0].base_offset = 1).contains("a segment of a patch is over a piece of its base")
+    );
+    assert!(
+        refusal(|m| patch(m).segments[1].base_offset = u64::MAX)
+            .contains("a segment of a patch is over a piece of its base")
+    );
+    assert!(refusal(|m| patch(m).segments[0].size += 1).contains("the segments of a patch are as long as the whole"));
+    assert!(
+        refusal(|m| patch(m).segments[0].packed_size = u64::MAX)
+            .contains("the segments of a patch are as long as the whole")
+    );
     let itself = |m: &mut BundleManifest| {
         let object = patch(m);
         object.base = Some(object.body());

@@ -24,7 +24,13 @@ const WORTH_PERCENT: u64 = 90;
 /// What is compressed to see whether it is worth it: pieces of this length from the beginning, the middle and the end.
 const SAMPLE_BYTES: usize = 64 << 10;
 /// Bodies up to this length are packed at the better level.
-const THOROUGH_MAX_BYTES: usize = 64 << 20;
+const THOROUGH_MAX_BYTES: u64 = 64 << 20;
+/// Shorter bodies are packed on the caller's thread.
+const PARALLEL_MIN_BYTES: u64 = 8 << 20;
+/// Threads that pack one long body.
+const WORKERS: u32 = 2;
+/// What each of them packs at once.
+const JOB_BYTES: u32 = 4 << 20;
 /// What is packed at once; afterwards its pages are given back.
 const STEP_BYTES: usize = 8 << 20;
 
@@ -109,10 +115,7 @@ fn whole(body: &Bytes, options: &EncodeOptions<'_>) -> Result<Option<PackedBody>
     if !promises(body)? {
         return Ok(None);
     }
-    let level = if body.len() <= THOROUGH_MAX_BYTES { 3 } else { 1 };
-    let mut encoder = Encoder::new(level).map_err(library)?;
-    encoder.set_pledged_src_size(Some(size)).map_err(library)?;
-    encoder.set_parameter(CParameter::ContentSizeFlag(true)).map_err(library)?;
+    let mut encoder = encoder_for(size)?;
     let mut spool = Spool::new(options.spool, worth);
     let mut piece = Vec::with_capacity(256 << 10);
     for step in body.chunks(STEP_BYTES) {
@@ -144,8 +147,19 @@ fn whole(body: &Bytes, options: &EncodeOptions<'_>) -> Result<Option<PackedBody>
     Ok(Some(PackedBody { encoding: Encoding::Zstd, base: None, segments: Vec::new(), packed, bytes }))
 }
 
+fn encoder_for(size: u64) -> Result<Encoder<'static>, EncodeError> {
+    let mut encoder = Encoder::new(if size <= THOROUGH_MAX_BYTES { 3 } else { 1 }).map_err(library)?;
+    encoder.set_pledged_src_size(Some(size)).map_err(library)?;
+    if size >= PARALLEL_MIN_BYTES {
+        for parameter in [CParameter::NbWorkers(WORKERS), CParameter::JobSize(JOB_BYTES)] {
+            encoder.set_parameter(parameter).map_err(library)?;
+        }
+    }
+    Ok(encoder)
+}
+
 /// Whether pieces of the body become smaller.
-fn promises(body: &Bytes) -> Result<bool, EncodeError> {
+pub(super) fn promises(body: &Bytes) -> Result<bool, EncodeError> {
     let sample = if body.len() <= 3 * SAMPLE_BYTES {
         body.clone()
     } else {

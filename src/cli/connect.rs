@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::CliError;
 use super::output;
 use crate::client::{
-    Client, ClientError, ClientOptions, Download, Endpoint, Question, Tagged, TlsTrust, TrustedServers, Uploaded,
+    Client, ClientError, ClientOptions, Download, Endpoint, Question, SentPiece, Tagged, TlsTrust, TrustedServers,
+    Uploaded,
 };
 use crate::config::{self, Settings};
 use crate::signing::{Answers, Offer};
@@ -217,6 +218,21 @@ impl Session {
 
     pub(super) fn put(&self, path: &str, body: &Value) -> Result<Value, CliError> {
         Ok(self.runtime.block_on(self.client.put(path, body))?)
+    }
+
+    pub(super) fn delete(&self, path: &str) -> Result<Value, CliError> {
+        Ok(self.runtime.block_on(self.client.delete(path))?)
+    }
+
+    /// Bytes of a file, from a place on.
+    pub(super) fn put_piece(
+        &self,
+        path: &str,
+        file: std::fs::File,
+        (offset, size): (u64, u64),
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<SentPiece, CliError> {
+        Ok(self.runtime.block_on(self.client.put_piece(path, file, (offset, size), progress))?)
     }
 
     /// A body, read as it comes on this session's [`Session::runtime`].

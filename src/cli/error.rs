@@ -45,6 +45,12 @@ pub enum CliError {
     /// What an origin signed, or somebody in between made of it, does not verify.
     #[error("{0}; nothing was written")]
     Untrusted(#[from] Untrusted),
+    /// A bundle is not what its origin signed.
+    #[error("{0}")]
+    NotBelieved(String),
+    /// A bundle is here in part.
+    #[error("{0}")]
+    Partial(String),
     /// Standard output is gone.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),
@@ -62,7 +68,8 @@ impl CliError {
             Self::Conflict(_) => 7,
             Self::Damage(_) => 8,
             Self::Pending(_) => 9,
-            Self::Untrusted(_) => 10,
+            Self::Untrusted(_) | Self::NotBelieved(_) => 10,
+            Self::Partial(_) => 11,
             Self::Client(error) => match error {
                 ClientError::Endpoint(_) | ClientError::PathUnfit { .. } | ClientError::NoTrust { .. } => 2,
                 ClientError::TlsFile { .. } => 3,

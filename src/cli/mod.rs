@@ -4,6 +4,7 @@
 //! hands over to the app; here is only what people type and read.
 
 mod answer;
+mod bundle;
 mod check_config;
 mod completions;
 mod confirm;
@@ -56,7 +57,8 @@ Exit codes:
   7  conflict: what exists contradicts it
   8  verification found damage
   9  staged, but a name that somebody has open could not be replaced yet
-  10  what an origin signed does not verify: nothing was written";
+  10  what an origin signed does not verify: nothing was written
+  11  a bundle is here in part: nothing of it is visible, and what is missing is named";
 
 const ABOUT: &str = "Stores every version of every update once, decides for each device which version it may see now, \
                      and hands it out";
@@ -113,6 +115,8 @@ enum Command {
     Device(device::Command),
     #[command(subcommand)]
     Share(share::Command),
+    #[command(subcommand)]
+    Bundle(bundle::Command),
     Explain(explain::Args),
     Simulate(Box<simulate::Args>),
     #[command(subcommand)]
@@ -146,6 +150,7 @@ impl Command {
             Self::Policy(command) => command.run(),
             Self::Device(command) => command.run(),
             Self::Share(command) => command.run(),
+            Self::Bundle(command) => command.run(),
             Self::Explain(args) => args.run(),
             Self::Simulate(args) => args.run(),
             Self::Store(command) => command.run(),

@@ -94,6 +94,11 @@ fn what_design_spells_is_accepted() {
         "device deny d --reason r",
         "device allow d --reason r",
         "device denied",
+        "bundle receipt --to d --qr --last --json",
+        "bundle receipt RECEIPT-plant-7-0001.json --signature f --site-key k",
+        "bundle receipt d e -",
+        "bundle sites",
+        "bundle sites plant-7 --json",
         "share list --json",
         "share show s",
         "share add s --group g --layout plain --product p --product q --platform windows-x64 --open-to 10.0.0.0/8 \
@@ -187,6 +192,7 @@ fn exit_codes_of_refusals() {
             kind: "about:blank".to_owned(),
             title: "no".to_owned(),
             detail: None,
+            missing: Vec::new(),
             findings: Vec::new(),
         }))
     };

@@ -110,6 +110,8 @@ pub struct Problem {
     pub detail: Option<String>,
     /// Everything that the release gates found, where they turned a publication down.
     pub findings: Vec<GateFinding>,
+    /// Objects that are not at the server, where a bundle was refused for them.
+    pub missing: Vec<String>,
 }
 
 /// What kind of no a refusal is.
@@ -135,6 +137,8 @@ struct Document {
     detail: Option<String>,
     #[serde(default)]
     findings: Vec<GateFinding>,
+    #[serde(default)]
+    missing: Vec<String>,
 }
 
 impl Problem {
@@ -143,7 +147,14 @@ impl Problem {
     pub(super) fn read(status: u16, body: &[u8]) -> Self {
         if status == 400 && body.starts_with(b"This port speaks HTTP over TLS") {
             let title = "this port speaks TLS: give its address with https://".to_owned();
-            return Self { status, kind: "about:blank".to_owned(), title, detail: None, findings: Vec::new() };
+            return Self {
+                status,
+                kind: "about:blank".to_owned(),
+                title,
+                detail: None,
+                findings: Vec::new(),
+                missing: Vec::new(),
+            };
         }
         let document: Document = serde_json::from_slice(body).unwrap_or_default();
         let reason = || {
@@ -156,6 +167,7 @@ impl Problem {
             title: document.title.unwrap_or_else(reason),
             detail: document.detail,
             findings: document.findings,
+            missing: document.missing,
         }
     }
 

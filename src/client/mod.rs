@@ -12,6 +12,7 @@ mod tls;
 mod upload;
 mod verifier;
 mod verify;
+mod volume;
 
 pub use download::{Download, Tagged};
 pub use endpoint::{Endpoint, EndpointError};
@@ -19,6 +20,7 @@ pub use error::{ClientError, Problem, Refusal};
 pub use tls::{TlsTrust, TrustedServers};
 pub use upload::{UploadOptions, Uploaded};
 pub use verify::Question;
+pub use volume::SentPiece;
 
 use std::time::Duration;
 

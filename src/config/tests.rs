@@ -156,9 +156,8 @@ fn tls_tables_that_cannot_be_are_refused_at_their_line() {
 
 #[test]
 fn targets_are_read_and_the_shown_example_is_one() {
-    let shown: String = EXAMPLE.lines().filter_map(|line| line.strip_prefix("# ")).fold(String::new(), |text, line| {
-        if line == "[[target]]" || !text.is_empty() && line.contains(" = ") { text + line + "\n" } else { text }
-    });
+    let lines = EXAMPLE.lines().skip_while(|line| *line != "# [[target]]").take_while(|line| !line.is_empty());
+    let shown: String = lines.filter_map(|line| line.strip_prefix("# ")).map(|line| format!("{line}\n")).collect();
     let settings = parse(&shown, Path::new("ringfence.toml"), Path::new("/etc/r")).unwrap();
     let expected = TargetSettings { share: "dc-intel".parse().unwrap(), to: "/srv/share".into(), keep_previous: true };
     assert_eq!(settings.targets, [expected]);

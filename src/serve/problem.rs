@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::model::GateFinding;
+use crate::model::{Blake3Digest, GateFinding};
 
 /// The media type of a problem document.
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -24,6 +24,7 @@ struct Parts {
     detail: Option<String>,
     headers: HeaderMap,
     findings: Vec<GateFinding>,
+    missing: Vec<Blake3Digest>,
 }
 
 /// The body of a problem document.
@@ -42,6 +43,10 @@ pub struct ProblemDocument<'a> {
     #[serde(skip_serializing_if = "<[GateFinding]>::is_empty")]
     #[schema(value_type = Vec<Object>)]
     findings: &'a [GateFinding],
+    /// Objects that are not here, at most 1,000.
+    #[serde(skip_serializing_if = "<[Blake3Digest]>::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    missing: &'a [Blake3Digest],
 }
 
 impl Problem {
@@ -53,6 +58,7 @@ impl Problem {
             detail: None,
             headers: HeaderMap::new(),
             findings: Vec::new(),
+            missing: Vec::new(),
         }))
     }
 
@@ -96,6 +102,12 @@ impl Problem {
         self
     }
 
+    /// With the objects that are not here.
+    pub fn with_missing(mut self, missing: Vec<Blake3Digest>) -> Self {
+        self.0.missing = missing;
+        self
+    }
+
     /// With one more header.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.insert(name, value);
@@ -114,13 +126,14 @@ impl Problem {
 
     /// The whole answer.
     pub fn into_response<B: From<Bytes>>(self) -> Response<B> {
-        let Parts { kind, status, detail, mut headers, findings } = *self.0;
+        let Parts { kind, status, detail, mut headers, findings, missing } = *self.0;
         let document = ProblemDocument {
             r#type: kind,
             title: status.canonical_reason().unwrap_or("Problem"),
             status: status.as_u16(),
             detail: detail.as_deref(),
             findings: &findings,
+            missing: &missing,
         };
         // Strings and a number always become JSON.
         let body = serde_json::to_vec(&document).unwrap_or_default();

@@ -11,8 +11,8 @@ use super::derive::{DeriveError, Member, UnpackLimits, md5_hex, unpack};
 use super::layout::{Body, FILES_MAX, Planned, check_paths};
 use crate::catalog::Catalog;
 use crate::gate::media_type_of;
-use crate::model::{Artifact, Blake3Digest, ProductName, Sha256Digest, ShareFile, TargetName};
-use crate::store::{BlobStore as _, Protection, StoreError};
+use crate::model::{Artifact, Blake3Digest, ObjectRef, ProductName, Sha256Digest, ShareFile, TargetName};
+use crate::store::{BlobStore as _, Protection, StoreError, TransferPlan};
 
 /// The most artifacts whose derived bodies are remembered.
 const REMEMBERED_MAX: usize = 1_024;
@@ -165,13 +165,15 @@ impl Resolver<'_> {
     /// Protects them all first, so that none can go after it was looked at.
     fn has_all(&mut self, known: &[Derived]) -> Result<bool, BodyError> {
         let store = self.catalog.store();
-        for derived in known {
-            self.protections.push(store.protect(derived.blake3));
-            if store.size(&derived.blake3)? != Some(derived.size) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let desired = known.iter().map(|Derived { size, blake3, sha256, .. }| {
+            let (blake3, sha256, size) = (*blake3, *sha256, *size);
+            ObjectRef { blake3, sha256, size }
+        });
+        let plan = TransferPlan::new(desired, |object| {
+            self.protections.push(store.protect(object.blake3));
+            Ok::<_, StoreError>(store.size(&object.blake3)? == Some(object.size))
+        })?;
+        Ok(plan.is_complete())
     }
 
     fn md5(&mut self, _: &Planned<'_>, _: &Artifact, body: &Bytes) -> Result<Vec<Derived>, BodyError> {

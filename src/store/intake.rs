@@ -246,7 +246,8 @@ fn check_end(expected: &ObjectRef, len: u64) -> Result<(), IntakeError> {
     Ok(())
 }
 
-fn check(expected: &ObjectRef, done: &StagedDone) -> Result<(), IntakeError> {
+/// Whether a body that was written and hashed is the promised one.
+pub(super) fn check(expected: &ObjectRef, done: &StagedDone) -> Result<(), IntakeError> {
     let blob = expected.blake3;
     if *done.blake3() != expected.blake3 {
         return Err(IntakeError::Mismatch { blob, what: "BLAKE3" });

@@ -1,5 +1,6 @@
 //! The blocking half of a staged upload: each batch of bytes is written and hashed in one pass.
 
+use std::fs::File;
 use std::io::{self, IoSlice, Write as _};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use crate::sys::unnamed::UnnamedFile;
 const PARALLEL_MIN_BYTES: usize = 128 << 10;
 /// Written bytes are handed to the disk in steps of this size while the upload goes on, so that the fsync of the
 /// commit finds little left to do.
-const WRITE_BACK_STEP_BYTES: u64 = 16 << 20;
+pub(super) const WRITE_BACK_STEP_BYTES: u64 = 16 << 20;
 
 /// Where staged bytes go.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ impl Pipeline {
     pub(super) fn to_file(dir: &Path, size_hint: Option<u64>) -> Result<Self, StoreError> {
         let file = UnnamedFile::create_in(dir).map_err(|cause| StoreError::write("create a file in", dir, cause))?;
         if let Some(size) = size_hint.filter(|size| *size > 0) {
-            reserve(&file, dir, size)?;
+            reserve(file.file(), dir, size)?;
         }
         Ok(Self::new(Content::File(file), dir))
     }
@@ -142,9 +143,9 @@ pub(super) fn write_unnamed(dir: &Path, pieces: &[Bytes]) -> Result<UnnamedFile,
 }
 
 /// Reserves blocks without changing the file's length.
-fn reserve(file: &UnnamedFile, dir: &Path, size: u64) -> Result<(), StoreError> {
+pub(super) fn reserve(file: &File, dir: &Path, size: u64) -> Result<(), StoreError> {
     use rustix::io::Errno;
-    match rustix::fs::fallocate(file.file(), FallocateFlags::KEEP_SIZE, 0, size) {
+    match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, size) {
         // Not every file system can; then a full disk shows while appending.
         Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
         // A size that no file of this file system can have is a lack of space, too.

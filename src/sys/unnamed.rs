@@ -58,6 +58,11 @@ impl UnnamedFile {
         }
     }
 
+    /// Takes over a file that has the name `name`: it can be linked like any other, and loses that name on drop.
+    pub fn from_named(file: File, name: PathBuf) -> Self {
+        Self { file, name: Some(name) }
+    }
+
     /// The open file.
     pub fn file(&self) -> &File {
         &self.file
@@ -121,6 +126,13 @@ mod tests {
     fn so_does_the_fallback() {
         let dir = tempfile::tempdir().unwrap();
         links_once(UnnamedFile::create_named(dir.path()).unwrap(), dir.path());
+    }
+
+    #[test]
+    fn so_does_one_that_was_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("partial");
+        links_once(UnnamedFile::from_named(File::create_new(&path).unwrap(), path), dir.path());
     }
 
     #[test]

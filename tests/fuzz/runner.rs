@@ -27,6 +27,23 @@ pub(crate) fn outcome(what: &impl std::fmt::Debug) -> Outcome {
 
 /// Runs every input of the corpus, then mutations of them until the time is over.
 pub(crate) fn fuzz(name: &str, seeds: &[Vec<u8>], target: impl Fn(&[u8]) -> Outcome) {
+    let begun = Instant::now();
+    run(name, seeds, target, |_| begun.elapsed() < duration());
+}
+
+/// As [`fuzz`], with so many mutations in each tier, however long that takes.
+pub(crate) fn fuzz_counted(name: &str, seeds: &[Vec<u8>], counts: Counts, target: impl Fn(&[u8]) -> Outcome) {
+    let wanted = if is_full() { counts.full } else { counts.smoke };
+    run(name, seeds, target, |count| count < wanted);
+}
+
+/// How many mutations a tier runs.
+pub(crate) struct Counts {
+    pub(crate) smoke: u64,
+    pub(crate) full: u64,
+}
+
+fn run(name: &str, seeds: &[Vec<u8>], target: impl Fn(&[u8]) -> Outcome, goes_on: impl Fn(u64) -> bool) {
     let mut inputs: Vec<Vec<u8>> = seeds.to_vec();
     let corpus = root().join("tests/corpus").join(name);
     let mut files: Vec<PathBuf> = std::fs::read_dir(&corpus)
@@ -39,10 +56,9 @@ pub(crate) fn fuzz(name: &str, seeds: &[Vec<u8>], target: impl Fn(&[u8]) -> Outc
         seen.insert(attempt(name, input, &target));
     }
     let seed = seed();
-    let begun = Instant::now();
     let mut random = Random(seed);
     let (mut count, corpus_size) = (0_u64, inputs.len());
-    while begun.elapsed() < duration() {
+    while goes_on(count) {
         let input = mutate(&mut random, &inputs[random_index(seed, count, inputs.len())], pick(&inputs, count));
         count += 1;
         if seen.insert(attempt(name, &input, &target)) && inputs.len() < KEPT_MAX {
@@ -88,8 +104,11 @@ fn root() -> &'static Path {
 
 fn duration() -> Duration {
     let given = std::env::var("RINGFENCE_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
-    let is_full = std::env::var("RINGFENCE_TIER").is_ok_and(|tier| tier == "full");
-    Duration::from_secs(given.unwrap_or(if is_full { 60 } else { 5 }))
+    Duration::from_secs(given.unwrap_or(if is_full() { 60 } else { 5 }))
+}
+
+fn is_full() -> bool {
+    std::env::var("RINGFENCE_TIER").is_ok_and(|tier| tier == "full")
 }
 
 fn seed() -> u64 {

@@ -7,6 +7,7 @@ mod support;
 
 mod abuse;
 mod bad_input;
+mod bundles;
 mod enrol;
 mod faults;
 mod gates;

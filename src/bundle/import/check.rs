@@ -9,7 +9,7 @@ use super::error::ImportError;
 use super::finish::Finished;
 use super::layout::is_whole;
 use super::session::{self, Session, is_here};
-use super::trust::{Trust, Verified};
+use super::trust::{Verified, verified};
 use super::{Begun, Brought, IMPORTS_OPEN_MAX, Imports, Needed};
 use crate::bundle::BundleManifest;
 use crate::model::{AppliedBundle, Blake3Digest, BundleId, ObjectRef, Snapshot};
@@ -40,7 +40,7 @@ impl Imports {
     fn begin_blocking(&self, brought: &Brought) -> Result<Begun, ImportError> {
         let _turn = self.turn();
         let (snapshot, now) = (self.catalog.snapshot(), self.now());
-        let verified = Trust::of(&self.options, &snapshot, brought)?.verify(brought, now)?;
+        let verified = verified(&self.options, &snapshot, brought)?;
         self.check_site(&snapshot, &verified.manifest, brought)?;
         if let Standing::Applied = check_standing(&snapshot, &verified.manifest, verified.id, now)? {
             return Ok(Begun::Applied(Finished::again(&snapshot, verified.id)));

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::bundle::ManifestError;
+use crate::bundle::BundleRefusal;
 use crate::catalog::ReadOnly;
 use crate::journal::JournalError;
 use crate::model::{ApplyError, Blake3Digest, BundleId, JournalPlace, KeyId, SiteName};
@@ -18,7 +18,7 @@ pub(super) const NAMED_MAX: usize = 1000;
 pub enum ImportError {
     /// No key of the origin is known.
     #[error(
-        "this server knows no key of an origin: give the origin's with --key (`ringfence key show` prints it there), or \
+        "this server knows no key of an origin: give the origin's with --origin-key (`ringfence key show` prints it there), or \
          set site.origin_keys in ringfence.toml"
     )]
     NoKey,
@@ -31,12 +31,9 @@ pub enum ImportError {
          origin's key, put it into site.origin_keys in ringfence.toml and restart"
     )]
     OtherOrigin(KeyId),
-    /// The signature is not one of the origin's.
-    #[error("{0}")]
-    Unsigned(String),
-    /// The manifest cannot be read.
+    /// It is not signed by the origin, or cannot be read.
     #[error(transparent)]
-    Manifest(#[from] ManifestError),
+    Untrusted(#[from] BundleRefusal),
     /// It is for another site.
     #[error(
         "the bundle is for site {bundle}, and this server is site {here}: carry it there, or export one for {here}"

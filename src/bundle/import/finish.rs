@@ -138,8 +138,8 @@ fn applied(session: &Session, content: &Content) -> Result<Event, ImportError> {
         expires_at: manifest.expires,
         journal: manifest.journal,
         issuer: manifest.issuer,
-        keys: session.trust.keys.clone(),
-        retired: session.trust.retired.clone(),
+        keys: session.next.keys.clone(),
+        retired: session.next.retired.clone(),
         groups: manifest.groups.clone(),
     };
     let content = Box::new(content.content.clone());

@@ -159,6 +159,12 @@ impl Imports {
         self.failed.subscribe()
     }
 
+    /// The site and the sequence of an open import's bundle.
+    pub fn site_of(&self, bundle: &BundleId) -> Option<(SiteName, u64)> {
+        let session = self.session(bundle).ok()?;
+        Some((session.manifest.site.clone(), session.manifest.sequence))
+    }
+
     fn session(&self, bundle: &BundleId) -> Result<Arc<Session>, ImportError> {
         self.sessions().get(bundle).cloned().ok_or(ImportError::NotOpen(*bundle))
     }

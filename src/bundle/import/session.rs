@@ -1,5 +1,6 @@
 //! One open import: what was checked at its begin, kept on the disk so that a killed server takes it up again.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::content::{Content, STATE_MAX_BYTES};
 use super::error::ImportError;
 use super::layout::Layout;
-use super::trust::{Trust, Verified};
-use crate::bundle::{BundleManifest, Object};
+use super::take::ARRIVING;
+use super::trust::Verified;
+use crate::bundle::{BundleManifest, Object, OriginTrust};
 use crate::catalog::Catalog;
 use crate::model::{Blake3Digest, BundleId, KeyId, ObjectRef, PublicKey, Reason};
 use crate::store::{BlobStore as _, Protection};
@@ -24,12 +26,15 @@ const TRUST: &str = "trust.json";
 pub(super) struct Session {
     pub(super) id: BundleId,
     pub(super) manifest: BundleManifest,
-    pub(super) trust: Trust,
+    /// Whose bundles are taken once this one is applied.
+    pub(super) next: OriginTrust,
     pub(super) dir: PathBuf,
     pub(super) layout: Layout,
     /// For each object of the manifest, whether it is in the store.
     here: Box<[AtomicBool]>,
     content: OnceLock<Arc<Content>>,
+    /// Objects that are being put together from their parts.
+    assembling: Mutex<BTreeSet<usize>>,
     /// Keeps what is here from sweeps until the event names it.
     protections: Mutex<Vec<Protection>>,
 }
@@ -44,7 +49,7 @@ struct Kept {
 impl Session {
     /// Over a manifest whose signature is good. Nothing is written yet.
     pub(super) fn new(catalog: &Catalog, verified: Verified, dir: &Path) -> Self {
-        let Verified { manifest, id, trust } = verified;
+        let Verified { manifest, id, next } = verified;
         let store = catalog.store();
         // Protected first and looked for afterwards: what is found then stays.
         let protections = manifest.objects.iter().map(|object| store.protect(object.blake3)).collect();
@@ -53,9 +58,10 @@ impl Session {
             layout: Layout::of(&manifest),
             here: manifest.objects.iter().map(|_| AtomicBool::new(false)).collect(),
             manifest,
-            trust,
+            next,
             dir: dir.to_owned(),
             content: OnceLock::new(),
+            assembling: Mutex::default(),
             protections: Mutex::new(protections),
         };
         for (index, object) in session.manifest.objects.iter().enumerate() {
@@ -69,7 +75,7 @@ impl Session {
     /// Makes it outlive this process.
     pub(super) fn keep(&self, manifest: &str, signature: &str) -> std::io::Result<()> {
         durable::create_dir_durably(&self.dir)?;
-        let Trust { keys, retired } = self.trust.clone();
+        let OriginTrust { keys, retired } = self.next.clone();
         let trust = serde_json::to_vec(&Kept { keys, retired })?;
         durable::write_atomically(&self.dir.join(MANIFEST), manifest.as_bytes(), 0o600)?;
         durable::write_atomically(&self.dir.join(SIGNATURE), signature.as_bytes(), 0o600)?;
@@ -88,8 +94,9 @@ impl Session {
         if catalog.snapshot().applied_bundle().is_some_and(|applied| applied.sequence >= manifest.sequence) {
             return Err("a newer bundle is in place".to_owned());
         }
-        let trust = Trust { keys: kept.keys, retired: kept.retired };
-        Ok(Self::new(catalog, Verified { manifest, id, trust }, dir))
+        remove_arriving(dir);
+        let next = OriginTrust { keys: kept.keys, retired: kept.retired };
+        Ok(Self::new(catalog, Verified { manifest, id, next }, dir))
     }
 
     /// An object of the manifest.
@@ -155,6 +162,16 @@ impl Session {
         fs::metadata(self.part_path(object, part)).ok().map(|metadata| metadata.len()) == size
     }
 
+    /// Whether this caller is the one to put an object together from its parts.
+    pub(super) fn begin_assembly(&self, object: usize) -> bool {
+        self.assembling.lock().unwrap_or_else(PoisonError::into_inner).insert(object)
+    }
+
+    /// Lets others put it together again.
+    pub(super) fn end_assembly(&self, object: usize) {
+        self.assembling.lock().unwrap_or_else(PoisonError::into_inner).remove(&object);
+    }
+
     /// Removes the parts of an object that is whole.
     pub(super) fn remove_parts(&self, object: &Object) {
         for part in 0..object.parts.len() {
@@ -162,6 +179,17 @@ impl Session {
             if let Err(error) = durable::remove_file(&path) {
                 tracing::debug!(%error, path = %path.display(), "a part that is of no more use stays until the import ends");
             }
+        }
+    }
+}
+
+/// Removes the parts that a killed server had begun to write.
+fn remove_arriving(dir: &Path) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    let arriving = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().contains(ARRIVING));
+    for path in arriving.map(|entry| entry.path()) {
+        if let Err(error) = durable::remove_file(&path) {
+            tracing::warn!(%error, path = %path.display(), "half of a part stays until the import ends");
         }
     }
 }

@@ -116,12 +116,17 @@ fn commit(catalog: &Catalog, session: &Session, waiting: Vec<(usize, Waiting)>) 
         }
     }
     // The session protects all objects of its manifest, so these protections may end here.
-    let committed: Vec<Committed> = catalog.store().commit_all(staged)?;
+    let committed = catalog.store().commit_all(staged);
+    if committed.is_err() {
+        indices.iter().for_each(|index| session.end_assembly(*index));
+    }
+    let committed: Vec<Committed> = committed?;
     done.taken = committed.len() as u64;
     for index in indices {
         session.mark(index);
         if let Some(object) = session.manifest.objects.get(index).filter(|object| object.parts.len() > 1) {
             session.remove_parts(object);
+            session.end_assembly(index);
         }
     }
     Ok(done)

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http_body::Body;
@@ -21,6 +22,11 @@ use crate::bundle::{Encoding, Object, volume_name};
 use crate::model::{Blake3Digest, BundleId, Sha256Digest};
 use crate::store::{Checked, Intake};
 use crate::sys::{durable, fault};
+
+/// What the names of files end in that are not whole yet.
+pub(super) const ARRIVING: &str = ".arriving-";
+
+static WRITERS: AtomicU64 = AtomicU64::new(0);
 
 /// How much of a part's file is written at once.
 const PART_BUFFER_BYTES: usize = 1 << 20;
@@ -193,23 +199,40 @@ where
             }
             return Ok(());
         }
-        if (0..object.parts.len()).all(|part| self.session.has_part(object, part)) {
-            let paths = (0..object.parts.len()).map(|part| self.session.part_path(object, part)).collect();
-            let unpacked = stage(self.imports.catalog.clone(), object.clone(), PartFiles::new(paths)).await;
-            let staged = unpacked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-            if let Err(Unfit::Damaged(_)) = &staged {
-                // Each part is as promised, and together they are not: they are asked for again.
-                self.session.remove_parts(object);
-            }
-            self.add(placed.object, object, staged.map(Some)).await?;
+        self.assemble(object, placed.object).await
+    }
+
+    /// Puts an object together whose parts are all here, unless another request does.
+    async fn assemble(&mut self, object: &Object, index: usize) -> Result<(), ImportError> {
+        let all_here = || (0..object.parts.len()).all(|part| self.session.has_part(object, part));
+        if !all_here() || !self.session.begin_assembly(index) {
+            return Ok(());
         }
-        Ok(())
+        // It may have been put together since the look.
+        if self.session.is_here(index) || !all_here() {
+            self.session.end_assembly(index);
+            return Ok(());
+        }
+        let paths = (0..object.parts.len()).map(|part| self.session.part_path(object, part)).collect();
+        let unpacked = stage(self.imports.catalog.clone(), object.clone(), PartFiles::new(paths)).await;
+        let staged = unpacked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        if staged.is_err() {
+            self.session.end_assembly(index);
+        }
+        if let Err(Unfit::Damaged(_)) = &staged {
+            // Each part is as promised, and together they are not: they are asked for again.
+            self.session.remove_parts(object);
+        }
+        self.add(index, object, staged.map(Some)).await
     }
 }
 
 /// Writes a part's file, durable on return; false where the bytes are not those that are promised.
 fn write_part(path: PathBuf, size: u64, expected: Sha256Digest, mut from: impl Read) -> std::io::Result<bool> {
-    let temporary = path.with_extension("arriving");
+    // Of its own, as the same part may come twice at once.
+    let mut temporary = path.clone().into_os_string();
+    temporary.push(format!("{ARRIVING}{}", WRITERS.fetch_add(1, Ordering::Relaxed)));
+    let temporary = PathBuf::from(temporary);
     let mut file = File::create(&temporary)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; PART_BUFFER_BYTES];

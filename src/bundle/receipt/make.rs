@@ -118,8 +118,8 @@ fn with_losses(mut about: About, applied: Option<&AppliedBundle>, lost: &BTreeSe
         about.outcome = ReceiptOutcome::Partial;
     }
     let sequence = applied.map_or(0, |applied| applied.sequence);
-    let objects = if lost.len() == 1 { "1 object".to_owned() } else { format!("{} objects", lost.len()) };
-    about.reasons.insert(0, format!("{objects} of bundle {sequence}, which is served, are no longer in the store"));
+    let what = if lost.len() == 1 { "1 object is".to_owned() } else { format!("{} objects are", lost.len()) };
+    about.reasons.insert(0, format!("{what} no longer in the store, of bundle {sequence}, which is served"));
     about.missing.extend(lost);
     about
 }

@@ -13,6 +13,8 @@ mod make;
 mod qr;
 mod short;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod typed;
 mod words;

@@ -19,8 +19,8 @@ fn terms(groups: &[GroupName], now: Timestamp, preload_hours: u64) -> Terms<'_> 
     Terms { groups, now, grace, preload: Span::from_secs(preload_hours * 3_600), before: &[] }
 }
 
-/// What a requester of the last wave with this version has to fetch.
-fn fetched(
+/// What a requester of the last wave with this version gets, by sequence.
+fn decided(
     snapshot: &Snapshot,
     group: &Group,
     (platform, current): (&Option<Platform>, &Option<Version>),
@@ -28,9 +28,7 @@ fn fetched(
 ) -> Option<(u64, Version)> {
     let who = Requester { platform: platform.clone(), current: current.clone(), ..Requester::default() };
     let release = decide_in_group(snapshot, group, &who, &product(), at).release;
-    release
-        .map(|release| (release.sequence, release.version().clone()))
-        .filter(|(_, fetch)| Some(fetch) != current.as_ref())
+    release.map(|release| (release.sequence, release.version().clone()))
 }
 
 proptest! {
@@ -62,8 +60,11 @@ proptest! {
                     // What is withheld now is not brought, though its hold may end by itself before long.
                     prop_assert!(here == there || there.is_some_and(is_withheld), "{here:?} not {there:?} at {at}");
                     let who = (&platform, &current);
-                    let [there, here] = [origin.snapshot(), &site].map(|snapshot| fetched(snapshot, group, who, at));
+                    let [there, here] = [origin.snapshot(), &site].map(|snapshot| decided(snapshot, group, who, at));
                     let is_excused = there.as_ref().is_some_and(|(sequence, _)| is_withheld(*sequence));
+                    // What it has is no longer brought; there is nothing to fetch then either.
+                    let fetched = |decided: Option<(u64, Version)>| decided.filter(|(_, version)| Some(version) != current.as_ref());
+                    let (there, here) = (fetched(there), fetched(here));
                     prop_assert!(here == there || is_excused, "{current:?}: {here:?} not {there:?} at {at}");
                 }
             }

@@ -7,6 +7,8 @@ mod rotate;
 mod show;
 mod trust;
 
+pub(super) use trust::read as read_key;
+
 use super::CliError;
 
 /// List keys; show, replace and retire the origin's; trust and revoke those that sign releases

@@ -43,7 +43,10 @@ impl Args {
 }
 
 /// A key as it stands, or the one in a file.
-fn read(text: &str) -> Result<PublicKey, CliError> {
+///
+/// # Errors
+/// It is neither.
+pub(in crate::cli) fn read(text: &str) -> Result<PublicKey, CliError> {
     if let Ok(key) = text.parse() {
         return Ok(key);
     }

@@ -8,11 +8,13 @@ mod access;
 #[cfg(test)]
 mod access_tests;
 mod answers;
+mod bundles;
 mod denials;
 mod enrolments;
 mod explain;
 mod extract;
 mod holds;
+mod imports;
 mod inventory;
 mod journal;
 mod keys;
@@ -50,7 +52,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::bodies::RequestBody;
 use super::certificate::IdentityRule;
 use super::connection::Handler;
-use crate::bundle::Imports;
+use crate::bundle::{Exporter, Imports};
 use crate::catalog::Catalog;
 use crate::control::{OriginKeys, TokenKey};
 use crate::publish::Publisher;
@@ -70,6 +72,8 @@ pub struct AdminServices {
     pub publisher: Arc<Publisher>,
     /// The shares, as they stand.
     pub shares: Arc<Shares>,
+    /// Makes bundles for offline sites.
+    pub exporter: Arc<Exporter>,
     /// Bundles on their way in.
     pub imports: Arc<Imports>,
     /// For how long what a share has shown may stay in a target.

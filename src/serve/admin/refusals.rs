@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::bundle::receipt::GiveError;
 use crate::bundle::receive::ReceiptRefusal;
+use crate::bundle::{ExportError, ImportError, ScopeError};
 use crate::catalog::{CommitError, ReadOnly};
 use crate::control::rollouts::RolloutRefusal;
 use crate::control::{ControlError, OriginKeyRefusal};
@@ -14,7 +15,7 @@ use crate::gate::Finding;
 use crate::journal::JournalError;
 use crate::publish::{PublishError, UploadError};
 use crate::serve::problem::Problem;
-use crate::store::StoreError;
+use crate::store::{IntakeError, StoreError};
 
 /// Where an upload has to go on.
 pub(super) static UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
@@ -118,6 +119,63 @@ impl From<PublishError> for Problem {
             E::OtherContent { .. } | E::Withdrawn { .. } => Self::with_detail(StatusCode::CONFLICT, error.to_string()),
             E::Store(store) => store_failed(&store),
             E::Contradiction(_) => failed(&error),
+            E::Journal(journal) => journal_failed(&journal),
+            E::ReadOnly(read_only) => elsewhere(&read_only),
+        }
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        use ExportError as E;
+        let status = match &error {
+            E::Scope(ScopeError::NoGroup(_) | ScopeError::TooMuch) => StatusCode::UNPROCESSABLE_ENTITY,
+            E::Scope(ScopeError::NoPolicy | ScopeError::Unreadable) => StatusCode::CONFLICT,
+            E::GroupTwice(_) | E::Plan(_) | E::Manifest(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            E::TooMany => return Self::try_again(60, &error.to_string()),
+            E::Overtaken { .. } | E::IsSite | E::Missing { .. } => StatusCode::CONFLICT,
+            E::Store(store) | E::Intake(IntakeError::Store(store)) => return store_failed(store),
+            E::Intake(IntakeError::Mismatch { .. } | IntakeError::TooLong { .. })
+            | E::Intake(IntakeError::Short { .. } | IntakeError::Read { .. })
+            | E::Encode(_)
+            | E::Spool { .. }
+            | E::Contradiction(_) => return failed(&error),
+            E::Journal(journal) => return journal_failed(journal),
+            E::ReadOnly(read_only) => return elsewhere(read_only),
+        };
+        Self::with_detail(status, error.to_string())
+    }
+}
+
+impl From<ImportError> for Problem {
+    fn from(error: ImportError) -> Self {
+        use ImportError as E;
+        let detail = error.to_string();
+        let said = |status| Self::with_detail(status, detail.clone());
+        match error {
+            E::NotYours(_) => said(StatusCode::FORBIDDEN),
+            E::NotOpen(_) | E::NoVolume(_) => said(StatusCode::NOT_FOUND),
+            E::Untrusted(_) => said(StatusCode::UNPROCESSABLE_ENTITY).of_type("urn:ringfence:untrusted"),
+            E::Contradiction(_) => said(StatusCode::UNPROCESSABLE_ENTITY),
+            E::BaseMissing { ids, .. } => said(StatusCode::CONFLICT).with_missing(ids),
+            E::Partial { missing, .. } => said(StatusCode::CONFLICT).with_missing(missing),
+            E::NoKey
+            | E::OtherOrigin(_)
+            | E::OtherSite { .. }
+            | E::Expired { .. }
+            | E::Older { .. }
+            | E::JournalBehind { .. }
+            | E::Fork { .. }
+            | E::TooMany { .. } => said(StatusCode::CONFLICT),
+            E::NoSpace { .. } => said(StatusCode::INSUFFICIENT_STORAGE),
+            E::Busy => Self::try_again(1, &detail),
+            E::Store(store) => store_failed(&store),
+            E::Io(cause) if cause.kind() == std::io::ErrorKind::StorageFull => {
+                tracing::error!(error = detail, "no space for an import");
+                Self::with_detail(StatusCode::INSUFFICIENT_STORAGE, "there is no space left on the server")
+            }
+            E::Io(cause) => failed(&cause),
+            E::Rejected(error) => failed(&error),
             E::Journal(journal) => journal_failed(&journal),
             E::ReadOnly(read_only) => elsewhere(&read_only),
         }

@@ -16,9 +16,9 @@ use utoipa_axum::routes;
 
 use super::access::{Action, authorize};
 use super::{
-    AdminServices, denials, enrolments, explain, holds, inventory, journal, keys, maintenance, open, origin_keys, pins,
-    policies, products, receipts, releases, rollouts, shares, shares_add, shares_stage, site_receipts, sites, tokens,
-    uploads,
+    AdminServices, bundles, denials, enrolments, explain, holds, imports, inventory, journal, keys, maintenance, open,
+    origin_keys, pins, policies, products, receipts, releases, rollouts, shares, shares_add, shares_stage,
+    site_receipts, sites, tokens, uploads,
 };
 use crate::serve::problem::Problem;
 
@@ -108,6 +108,15 @@ fn guarded_routes() -> [(Action, Routes); 5] {
         .routes(routes!(maintenance::scrub))
         .routes(routes!(maintenance::sweep))
         .routes(routes!(maintenance::rebuild))
+        .routes(routes!(bundles::export))
+        .routes(routes!(bundles::manifest))
+        .routes(routes!(bundles::signature))
+        .routes(routes!(bundles::volume))
+        .routes(routes!(bundles::close))
+        .routes(routes!(imports::begin))
+        .routes(routes!(imports::take))
+        .routes(routes!(imports::finish))
+        .routes(routes!(imports::abandon))
         .routes(routes!(receipts::take))
         .routes(routes!(site_receipts::give));
     let administer = OpenApiRouter::new()

@@ -27,10 +27,15 @@ fn the_document_has_every_route() {
     }
     routes.sort();
     let expected = "\
+DELETE /v1/bundles/{bundle}
+DELETE /v1/site/imports/{bundle}
 DELETE /v1/uploads/{id}
 GET /healthz
 GET /metrics
 GET /readyz
+GET /v1/bundles/{bundle}/BUNDLE.json
+GET /v1/bundles/{bundle}/BUNDLE.sig
+GET /v1/bundles/{bundle}/volumes/{number}
 GET /v1/denials
 GET /v1/devices
 GET /v1/devices/{id}
@@ -64,6 +69,7 @@ GET /v1/store/stats
 GET /v1/tokens
 GET /v1/uploads/{id}
 PATCH /v1/uploads/{id}
+POST /v1/bundles
 POST /v1/devices/import
 POST /v1/devices/remove
 POST /v1/devices/{id}/allow
@@ -97,6 +103,8 @@ POST /v1/rollouts/{id}/promote
 POST /v1/rollouts/{id}/resume
 POST /v1/rollouts/{id}/signal
 POST /v1/shares
+POST /v1/site/imports
+POST /v1/site/imports/{bundle}/finish
 POST /v1/site/receipts
 POST /v1/store/rebuild
 POST /v1/store/scrub
@@ -105,7 +113,8 @@ POST /v1/store/verify
 POST /v1/tokens
 POST /v1/tokens/{id}/revoke
 POST /v1/uploads
-PUT /v1/shares/{share}/targets";
+PUT /v1/shares/{share}/targets
+PUT /v1/site/imports/{bundle}/volumes/{volume}";
     assert_eq!(routes.join("\n"), expected);
 }
 

@@ -120,6 +120,14 @@ impl Root {
     /// # Errors
     /// As open(2) and getdents(2). A name that vanishes meanwhile is left out.
     pub fn list(&self, path: &Path) -> io::Result<Vec<(OsString, Seen)>> {
+        Ok(self.list_at_most(path, usize::MAX)?.unwrap_or_default())
+    }
+
+    /// As [`Root::list`]; `None` where there are more than `most` names.
+    ///
+    /// # Errors
+    /// As [`Root::list`].
+    pub fn list_at_most(&self, path: &Path, most: usize) -> io::Result<Option<Vec<(OsString, Seen)>>> {
         let dir = self.open_dir(path, OFlags::RDONLY)?;
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(dir.fd())? {
@@ -128,6 +136,9 @@ impl Root {
             if name == "." || name == ".." {
                 continue;
             }
+            if names.len() >= most {
+                return Ok(None);
+            }
             match rustix::fs::statat(dir.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) => names.push((name.to_owned(), seen_of(&stat))),
                 Err(Errno::NOENT) => {}
@@ -135,7 +146,7 @@ impl Root {
             }
         }
         names.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(names)
+        Ok(Some(names))
     }
 
     /// Opens the file `path` to read.

@@ -135,6 +135,9 @@ impl World {
         let api = AdminApi::new(AdminServices {
             publisher: Arc::new(Publisher::new(catalog.clone(), uploads, 8, crate::publish::GateOptions::default())),
             shares: Arc::new(Shares::new(catalog.clone())),
+            exporter: Arc::new(
+                crate::bundle::Exporter::open(catalog.clone(), data.dir.path(), SignedDuration::from_hours(1)).unwrap(),
+            ),
             imports: Arc::new(Imports::open(catalog.clone(), imports).unwrap()),
             download_grace: SignedDuration::from_hours(1),
             token_key: key.clone(),

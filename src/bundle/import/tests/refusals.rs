@@ -1,0 +1,191 @@
+//! What is not taken, and that nothing changes then.
+
+use jiff::SignedDuration;
+
+use super::world::{Given, Running, Site, brought, noise};
+use crate::bundle::BundleRefusal;
+use crate::bundle::import::{Begun, ImportError};
+use crate::bundle::testing::TestBundle;
+use crate::model::{Blake3Digest, BundleBase};
+use crate::signing::{KeyEntry, SecretKey, introduction};
+use crate::sys::clock::Clock as _;
+
+async fn refused(run: &Running, bundle: &TestBundle) -> ImportError {
+    let before = run.catalog.snapshot().seq();
+    let refused = run.begin(bundle).await.map(drop).unwrap_err();
+    assert_eq!(run.catalog.snapshot().seq(), before, "nothing was journaled");
+    assert_eq!(run.imports.open_count(), 0, "nothing is kept");
+    refused
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_reason_is_named() {
+    let site = Site::new();
+    let run = site.start();
+    let body = noise(1, 3_000);
+    let good = Given::new(5, &[&body]);
+    let mut other_site = Given::new(1, &[&body]);
+    other_site.make.site = "plant-8".into();
+    let error = refused(&run, &other_site.bundle()).await;
+    assert!(matches!(error, ImportError::OtherSite { .. }), "{error}");
+    let mut unsigned = good.bundle();
+    unsigned.signature.clear();
+    let error = refused(&run, &unsigned).await;
+    assert!(matches!(error, ImportError::Untrusted(BundleRefusal::Unsigned)), "{error}");
+    let mut stranger = Given::new(1, &[&body]);
+    stranger.make.secret = SecretKey::from_random([9; 32], *b"stranger");
+    let error = refused(&run, &stranger.bundle()).await;
+    assert!(matches!(error, ImportError::Untrusted(BundleRefusal::Stranger { .. })), "{error}");
+    let mut changed = good.bundle();
+    changed.text = changed.text.replace("plant-7", "plant-9");
+    let error = refused(&run, &changed).await;
+    assert!(matches!(error, ImportError::Untrusted(BundleRefusal::Signature(_))), "{error}");
+    run.import(&good.bundle()).await.unwrap();
+    for sequence in [4, 5] {
+        let mut older = Given::new(sequence, &[&body, b"another"]);
+        older.journal.0 = 100;
+        let error = refused(&run, &older.bundle()).await;
+        assert!(matches!(error, ImportError::Older { applied: 5, .. }), "{error}");
+    }
+    let mut behind = Given::new(6, &[&body]);
+    behind.journal.0 = 44;
+    let error = refused(&run, &behind.bundle()).await;
+    assert!(matches!(error, ImportError::JournalBehind { .. }), "{error}");
+    let mut forked = Given::new(6, &[&body]);
+    forked.journal = (45, "another history");
+    let error = refused(&run, &forked.bundle()).await;
+    assert!(matches!(error, ImportError::Fork { .. }), "{error}");
+    assert!(run.shows(&good.bodies));
+    // The clock goes ahead, and back: what was once seen stays.
+    let created = good.make.created;
+    site.world.clock.set(created + SignedDuration::from_hours(31 * 24));
+    let error = refused(&run, &Given::new(7, &[&body]).bundle()).await;
+    assert!(matches!(error, ImportError::Expired { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_was_seen_counts_though_the_clock_went_back() {
+    let site = Site::new();
+    let run = site.start();
+    let body = noise(1, 3_000);
+    let late = site.world.clock.now() + SignedDuration::from_hours(40 * 24);
+    site.world.clock.set(late);
+    crate::catalog::testing::commit(&run.catalog, vec![crate::catalog::testing::product_added("p")]).await;
+    site.world.clock.set(super::world::start());
+    let error = refused(&run, &Given::new(1, &[&body]).bundle()).await;
+    assert!(matches!(error, ImportError::Expired { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn binding_is_an_admins() {
+    let mut site = Site::new();
+    (site.options.site, site.options.keys) = (None, Vec::new());
+    let run = site.start();
+    let given = Given::new(1, &[&noise(1, 3_000)]);
+    let bundle = given.bundle();
+    let error = refused(&run, &bundle).await;
+    assert!(matches!(error, ImportError::NoKey), "{error}");
+    let key = Some(given.make.secret.public());
+    let no_admin = crate::bundle::Brought { key, may_bind: false, ..brought(&bundle) };
+    let error = run.imports.begin(no_admin).await.unwrap_err();
+    assert!(matches!(error, ImportError::NotYours(_)), "{error}");
+    let other = crate::bundle::Brought { key, site: Some("plant-9".parse().unwrap()), ..brought(&bundle) };
+    let error = run.imports.begin(other).await.unwrap_err();
+    assert!(matches!(error, ImportError::OtherSite { .. }), "{error}");
+    let admin = crate::bundle::Brought { key, ..brought(&bundle) };
+    let Begun::Needed(needed) = run.imports.begin(admin).await.unwrap() else { panic!("it is new") };
+    for span in needed.spans {
+        run.send(&bundle, span).await;
+    }
+    run.finish(&bundle).await.unwrap();
+    // From now on the bundle's keys count, and no other can be brought.
+    run.import(&Given::new(2, &[&noise(2, 100)]).bundle()).await.unwrap();
+    let next = Given::new(3, &[&noise(3, 100)]).bundle();
+    let key = Some(SecretKey::from_random([9; 32], *b"stranger").public());
+    let error = run.imports.begin(crate::bundle::Brought { key, ..brought(&next) }).await.unwrap_err();
+    assert!(matches!(error, ImportError::OtherOrigin(_)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_replaced_and_never_comes_back() {
+    let site = Site::new();
+    let run = site.start();
+    let (old, new) = (crate::bundle::testing::secret(), SecretKey::from_random([8; 32], *b"the next"));
+    run.import(&Given::new(1, &[&noise(1, 100)]).bundle()).await.unwrap();
+    let mut rotated = Given::new(2, &[&noise(2, 100)]);
+    let added_at = rotated.make.created;
+    let vouched = introduction(&new.public(), old.public().id, added_at);
+    rotated.make.keys.keys.push(KeyEntry {
+        key: new.public(),
+        added_at,
+        introduced_by: Some(old.public().id),
+        introduction: Some(old.sign(vouched.as_bytes(), "the next key")),
+        retired_at: None,
+    });
+    rotated.make.secret = new.clone();
+    run.import(&rotated.bundle()).await.unwrap();
+    let mut retired = Given::new(3, &[&noise(3, 100)]);
+    retired.make.secret = new;
+    retired.make.keys = rotated.make.keys.clone();
+    retired.make.keys.keys[0].retired_at = Some(added_at);
+    run.import(&retired.bundle()).await.unwrap();
+    // The old key is in the configuration, and does not count any more.
+    let error = refused(&run, &Given::new(4, &[&noise(4, 100)]).bundle()).await;
+    assert!(matches!(error, ImportError::Untrusted(BundleRefusal::Retired { .. })), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_together_is_refused_once_its_state_is_here() {
+    let site = Site::new();
+    let run = site.start();
+    let given = Given::new(1, &[&noise(1, 3_000), b"second"]);
+    let good = given.bundle();
+    let mut manifest = good.manifest.clone();
+    let root = manifest.root;
+    manifest.base = BundleBase::Assumed { bundle: good.id, root };
+    manifest.root = crate::bundle::root_of(&[Blake3Digest::of(b"elsewhere")].into());
+    let bad = TestBundle::signed(manifest, good.volumes.clone(), &given.make.secret);
+    for span in run.needed(&bad).await.first {
+        run.send(&bad, span).await;
+    }
+    let error = refused(&run, &bad).await;
+    assert!(matches!(error, ImportError::Contradiction(_)), "{error}");
+    run.import(&good).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_is_named_and_the_rest_goes_on() {
+    let site = Site::new();
+    let run = site.start();
+    let bodies = [noise(1, 9_000), b"again and again ".repeat(900), noise(3, 300_000)];
+    let mut given = Given::new(1, &[&bodies[0], &bodies[1], &bodies[2]]);
+    given.make.volume_bytes = 1 << 20;
+    let bundle = given.bundle();
+    run.needed(&bundle).await;
+    for body in &bodies {
+        let digest = Blake3Digest::of(body);
+        let part = bundle.manifest.objects.iter().find(|object| object.blake3 == digest).unwrap().parts[0];
+        let mut bytes = bundle.volumes[0].clone();
+        bytes[(part.offset + part.size / 2) as usize] ^= 1;
+        let taken = run.take(&bundle, 1, 0, &bytes).await.unwrap();
+        assert_eq!(taken.damaged.iter().map(|damaged| damaged.blake3).collect::<Vec<_>>(), [digest]);
+        assert!(taken.missing >= 1);
+        // Only the first one brings the others.
+        let again = run.take(&bundle, 1, 0, &bundle.volumes[0]).await.unwrap();
+        assert_eq!((again.taken, again.missing), (1, 0));
+        run.imports.abandon(&bundle.id);
+        std::fs::remove_file(run.catalog.store().path(&digest)).unwrap();
+        run.needed(&bundle).await;
+        for other in bodies.iter().map(|body| Blake3Digest::of(body)).filter(|other| *other != digest) {
+            assert!(run.catalog.store().path(&other).exists());
+        }
+        run.take(&bundle, 1, 0, &bundle.volumes[0]).await.unwrap();
+        run.imports.abandon(&bundle.id);
+        for body in &bodies {
+            std::fs::remove_file(run.catalog.store().path(&Blake3Digest::of(body))).unwrap();
+        }
+        run.needed(&bundle).await;
+    }
+    let error = run.take(&bundle, 9, 0, b"").await.unwrap_err();
+    assert!(matches!(error, ImportError::NoVolume(9)), "{error}");
+}

@@ -1,0 +1,34 @@
+//! `ringfence bundle`: what is carried between an origin and its offline sites.
+
+mod carried;
+mod import;
+mod inspect;
+pub(super) mod receipt;
+mod report;
+mod send;
+mod sites;
+#[cfg(test)]
+mod tests;
+mod written;
+
+use super::CliError;
+
+/// Carry decisions and bodies to offline sites, and their receipts back
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    Import(import::Args),
+    Receipt(receipt::Args),
+    Sites(sites::Args),
+    Inspect(inspect::Args),
+}
+
+impl Command {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        match self {
+            Self::Import(args) => args.run(),
+            Self::Receipt(args) => args.run(),
+            Self::Sites(args) => args.run(),
+            Self::Inspect(args) => args.run(),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! kill -9 at random points of imports: the next start opens, nothing was visible early, and the import goes on.
+
+use std::time::{Duration, Instant};
+
+use super::origin::{Origin, SITE, bodies, word};
+use crate::support::bodies::Random;
+use crate::support::{Run, Setup, is_full_tier, seed};
+
+#[test]
+fn a_killed_import_goes_on() {
+    let mut random = Random(seed("bundles::kill::a_killed_import_goes_on"));
+    let kills_wanted = if is_full_tier() { 1_000 } else { 20 };
+    let origin = Origin::start();
+    let mut site = origin.site(Setup::new(), SITE).start();
+    let (mut kills, mut version) = (0, 0);
+    let mut length = Duration::from_millis(400);
+    while kills < kills_wanted {
+        version += 1;
+        origin.publish(&format!("{version}.0"), &bodies(version, 3_000_000, 120));
+        let since = if version == 1 { "full" } else { "last" };
+        let bundle = origin.export(SITE, since, 1 << 20);
+        let before = (version > 1).then(|| format!("{}.0", version - 1));
+        // Some kills for each bundle, then it may end.
+        for _ in 0..8 {
+            let import = site.command(&["bundle", "import", word(&bundle)]).spawn().unwrap();
+            std::thread::sleep(length.mul_f64(random.below(1_000) as f64 / 800.0));
+            site.kill();
+            kills += 1;
+            let run = Run::finish(import, Duration::from_secs(120));
+            site.try_start_again().unwrap_or_else(|failure| panic!("after kill {kills}: {failure}"));
+            let offered = site.offered_version("pc-1", "feed");
+            let is_new = offered == Some(format!("{version}.0"));
+            assert!(is_new || offered == before, "{offered:?} where {before:?} was before");
+            assert!(is_new || run.code != 0, "an import was acknowledged and is gone");
+        }
+        let began = Instant::now();
+        site.cli(&["bundle", "import", word(&bundle)]).ok();
+        length = length.max(began.elapsed()).min(Duration::from_secs(2));
+        assert_eq!(site.offered_version("pc-1", "feed"), Some(format!("{version}.0")));
+        site.cli(&["store", "verify"]).ok();
+        let left = std::fs::read_dir(site.data().join("imports")).unwrap().count();
+        assert_eq!(left, 0, "progress of an import that has ended");
+    }
+    site.cli(&["journal", "verify"]).ok();
+}

@@ -1,0 +1,6 @@
+//! Bundles from an origin to its offline sites, over a directory that is carried.
+
+mod import;
+mod kill;
+mod media;
+mod origin;
