@@ -32,6 +32,7 @@ mod trust;
 #[cfg(test)]
 mod trust_tests;
 mod volume;
+mod writer;
 
 pub use audit::{Audit, FINDINGS_MAX, Finding, audit};
 pub use check::{GROUPS_MAX, OBJECTS_MAX, SEGMENTS_MAX};
@@ -59,3 +60,4 @@ pub use volume::{
     LIST_HEAD_BYTES, Layout, ListHead, NotThisVolume, PART_MAX_BYTES, PARTS_MAX, PackedObject, Piece, PlanError,
     SIZE_MAX_BYTES, Span, VOLUME_MIN_BYTES, VOLUMES_MAX, VolumeOf, VolumePlan, check_list, volume_name, volume_number,
 };
+pub use writer::{BundleWriter, VolumeWriter, WriteError};

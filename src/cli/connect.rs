@@ -240,6 +240,11 @@ impl Session {
         Ok(self.runtime.block_on(self.client.download(path))?)
     }
 
+    /// As [`Session::download`], from a byte on.
+    pub(super) fn download_from(&self, path: &str, from: u64) -> Result<Download, CliError> {
+        Ok(self.runtime.block_on(self.client.download_from(path, from))?)
+    }
+
     /// What a device listener offers.
     pub(super) fn offer(&self, question: &Question<'_>) -> Result<Option<Offer>, CliError> {
         Ok(self.runtime.block_on(self.client.offer(question))?)

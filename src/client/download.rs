@@ -71,14 +71,29 @@ impl Client {
     /// # Errors
     /// As [`Client::get`]; an answer that does not declare its length is not understood.
     pub async fn download(&self, path: &str) -> Result<Download, ClientError> {
+        self.download_from(path, 0).await
+    }
+
+    /// As [`Client::download`], from a byte on.
+    ///
+    /// # Errors
+    /// As [`Client::download`]; an answer that begins elsewhere is not understood.
+    pub async fn download_from(&self, path: &str, from: u64) -> Result<Download, ClientError> {
         let wait = self.options.answer_timeout;
-        let head = self.send(Method::GET, path, HeaderMap::new(), nothing());
+        let mut headers = HeaderMap::new();
+        let range = (from > 0).then(|| HeaderValue::try_from(format!("bytes={from}-")).ok()).flatten();
+        let is_part = range.is_some();
+        headers.extend(range.map(|range| (header::RANGE, range)));
+        let head = self.send(Method::GET, path, headers, nothing());
         let response = tokio::time::timeout(wait, head).await.map_err(|_| self.timed_out(wait))??;
         if !response.status().is_success() {
             let (status, bytes) = self.read(response).await?;
             return Err(ClientError::Refused(Problem::read(status.as_u16(), &bytes)));
         }
         let server = self.endpoint.to_string();
+        if is_part != (response.status() == StatusCode::PARTIAL_CONTENT) {
+            return Err(ClientError::NotUnderstood { server, what: "the body begins at another byte".to_owned() });
+        }
         let length = response.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
         let Some(left_bytes) = length else {

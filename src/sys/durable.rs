@@ -114,6 +114,16 @@ pub fn sync_file_system(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The longest file that the file system of `dir` can hold, where that is less than anybody asks for: FAT.
+///
+/// # Errors
+/// As `statfs`.
+pub fn file_max_bytes(dir: &Path) -> io::Result<Option<u64>> {
+    const FAT_MAGIC: u32 = 0x4d44;
+    let magic = rustix::fs::statfs(dir)?.f_type as u32;
+    Ok((magic == FAT_MAGIC).then_some(u64::from(u32::MAX)))
+}
+
 /// Bytes that this process may still write on the file system of `dir` (what is reserved for root left out).
 ///
 /// # Errors

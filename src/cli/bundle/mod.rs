@@ -1,6 +1,7 @@
 //! `ringfence bundle`: what is carried between an origin and its offline sites.
 
 mod carried;
+mod export;
 mod import;
 mod inspect;
 pub(super) mod receipt;
@@ -16,6 +17,7 @@ use super::CliError;
 /// Carry decisions and bodies to offline sites, and their receipts back
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
+    Export(export::Args),
     Import(import::Args),
     Receipt(receipt::Args),
     Sites(sites::Args),
@@ -25,6 +27,7 @@ pub(super) enum Command {
 impl Command {
     pub(super) fn run(self) -> Result<(), CliError> {
         match self {
+            Self::Export(args) => args.run(),
             Self::Import(args) => args.run(),
             Self::Receipt(args) => args.run(),
             Self::Sites(args) => args.run(),
