@@ -10,7 +10,7 @@ def need(fits, what): fits or sys.exit("NOT VALID: " + what)
 def signer(message, text, keys, what):  # minisign: signatures of the message's BLAKE2b, and of that one with the comment
     try:
         line, comment, last = text.split("\n")[1:4]
-        line, last = base64.b64decode(line), base64.b64decode(last)
+        line, last = (base64.b64decode(each, validate=True) for each in (line, last))
         key = Ed25519PublicKey.from_public_bytes(keys[line[2:10]])
         key.verify(line[10:], hashlib.blake2b(message).digest())
         key.verify(last, line[10:] + comment[len("trusted comment: "):].encode())

@@ -73,7 +73,7 @@ fn python_takes_what_is_made_and_refuses_what_is_damaged() {
     let files: Vec<PathBuf> =
         fs::read_dir(fresh().path()).unwrap().map(|entry| entry.unwrap().file_name().into()).collect();
     for (index, name) in files.iter().enumerate() {
-        for place in [0_usize, 3, 17, 130, 555, 700, 1_200, 4_000, 9_001, 1 << 40].map(|place| place + index) {
+        for place in [3_usize, 130, 555, 1_200, 9_001, 1 << 40].map(|place| place + index) {
             let dir = fresh();
             let path = dir.path().join(name);
             let mut bytes = fs::read(&path).unwrap();
