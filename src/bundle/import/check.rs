@@ -42,8 +42,22 @@ impl Imports {
         let (snapshot, now) = (self.catalog.snapshot(), self.now());
         let verified = verified(&self.options, &snapshot, brought)?;
         self.check_site(&snapshot, &verified.manifest, brought)?;
-        if let Standing::Applied = check_standing(&snapshot, &verified.manifest, verified.id, now)? {
-            return Ok(Begun::Applied(Finished::again(&snapshot, verified.id)));
+        let site = verified.manifest.site.clone();
+        let bundle = (verified.id, verified.manifest.sequence);
+        let begun = self.begin_verified(&snapshot, verified, brought, now);
+        self.note_begin(&site, bundle, begun.as_ref().err());
+        begun
+    }
+
+    fn begin_verified(
+        &self,
+        snapshot: &Snapshot,
+        verified: Verified,
+        brought: &Brought,
+        now: Timestamp,
+    ) -> Result<Begun, ImportError> {
+        if let Standing::Applied = check_standing(snapshot, &verified.manifest, verified.id, now)? {
+            return Ok(Begun::Applied(Finished::again(snapshot, verified.id)));
         }
         let open = self.sessions().get(&verified.id).cloned();
         let is_new = open.is_none();

@@ -17,6 +17,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod unfinished;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -102,6 +103,8 @@ pub struct Imports {
     /// One at a time begins or ends.
     turn: Mutex<()>,
     failed: watch::Sender<bool>,
+    /// What a receipt tells of, where nothing is open.
+    refused: Mutex<Option<unfinished::Refused>>,
 }
 
 impl Imports {
@@ -118,6 +121,7 @@ impl Imports {
             taking: Arc::new(Semaphore::new(TAKING_MAX)),
             turn: Mutex::default(),
             failed: watch::Sender::new(false),
+            refused: Mutex::default(),
         };
         for entry in std::fs::read_dir(&imports.options.dir)? {
             let dir = entry?.path();

@@ -36,7 +36,7 @@ pub(super) struct GivenAnswer {
     typed: String,
 }
 
-/// Makes a receipt of what this offline site serves and holds now.
+/// Makes a receipt of what this offline site serves and holds now, and of the import that is open or was refused.
 #[utoipa::path(post, path = "/v1/site/receipts", responses(
     (status = 201, body = GivenAnswer),
     (status = 409, description = "this server is no offline site"),
@@ -47,11 +47,16 @@ pub(super) async fn give(
 ) -> Result<(StatusCode, Json<GivenAnswer>), Problem> {
     let actor = person.on_everything()?;
     let snapshot = services.catalog.snapshot();
-    let Some(site) = snapshot.own_site().map(|own| own.name.clone()) else {
-        let detail = "this server is no offline site: no bundle was ever imported here";
-        return Err(Problem::with_detail(StatusCode::CONFLICT, detail));
+    let known = snapshot.own_site().map(|own| own.name.clone()).or_else(|| services.imports.site_name().cloned());
+    let (site, about) = match (services.imports.unfinished(), known) {
+        (Some((site, about)), _) => (site, about),
+        (None, Some(site)) => (site, About::present(&snapshot)),
+        (None, None) => {
+            let detail =
+                "this server is no offline site: it has imported no bundle, and its configuration has no site.name";
+            return Err(Problem::with_detail(StatusCode::CONFLICT, detail));
+        }
     };
-    let about = About::present(&snapshot);
     let (key, keys) = (services.origin.key(), services.origin.document(&snapshot));
     let signer = Signer { key: &key, keys: &keys };
     let (receipt, given) = give_receipt(&services.catalog, actor, &site, about, signer).await?;
