@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::super::CliError;
 use super::super::connect::{ServerArgs, Session};
 use super::super::output::{BOLD, counted, note, say, say_json, size, styled};
-use super::receipt::take_before_export;
+use super::receipt::take;
 use crate::bundle::{BundleManifest, BundleWriter, Layout, Volume, VolumeWriter, WriteError};
 use crate::client::ClientError;
 use crate::config::ByteSize;
@@ -79,7 +79,7 @@ impl Args {
         let since = match self.since.as_str() {
             known @ ("auto" | "full" | "last") => known,
             receipt => {
-                take_before_export(&session, receipt, None)?;
+                take(&session, &[receipt.to_owned()], None, None)?;
                 "auto"
             }
         };
