@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::place::world;
 use super::random::Dice;
-use crate::bundle::BundleManifest;
+use crate::bundle::{BundleManifest, Exporter};
 use crate::catalog::Catalog;
 use crate::catalog::testing::{World, actor, commit, parse};
 use crate::control::rollouts::{NewRollback, halt_rollout, promote_rollout, rollback};
@@ -16,32 +16,31 @@ use crate::control::{
     NewHold, NewPin, add_hold, add_pin, advance_rollouts, apply_policy, lift_hold, remove_pin, withdraw_release,
 };
 use crate::model::{
-    ApprovalRule, Artifact, Blake3Digest, BundleId, Class, Device, Event, HoldScope, ObjectRef, OriginKey, Platform,
-    ProductName, Reason, ReleaseManifest, ReleaseState, RolloutKind, SiteContent, Snapshot, Version,
+    ApprovalRule, Artifact, Blake3Digest, BundleId, Class, Device, Event, HoldScope, ObjectRef, Platform, ProductName,
+    Reason, ReleaseManifest, ReleaseState, RolloutKind, Snapshot, Version,
 };
 use crate::policy::rollout::Publication;
-use crate::signing::{KeyEntry, KeysDocument, SecretKey, introduction};
+use crate::signing::{KeysDocument, SecretKey, introduction};
 use crate::store::BlobStore as _;
 use crate::sys::clock::ManualClock;
 
 pub(super) const FEEDS: [&str; 2] = ["feed-a", "feed-b"];
 pub(super) const AGENT: &str = "agent";
-/// How long after it was replaced a key still counts.
-const KEY_OVERLAP: SignedDuration = SignedDuration::from_hours(24);
 
 /// What was known at the origin when a bundle was written.
 pub(super) struct Exported {
     pub(super) at: Timestamp,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) manifest: BundleManifest,
-    pub(super) content: SiteContent,
     pub(super) held: BTreeMap<Blake3Digest, ObjectRef>,
 }
 
 pub(super) struct Origin {
-    pub(super) world: World,
+    /// Goes when this does.
+    _world: World,
     pub(super) catalog: Arc<Catalog>,
-    pub(super) key: SecretKey,
+    pub(super) exporter: Arc<Exporter>,
+    pub(super) key: Arc<SecretKey>,
     pub(super) exports: BTreeMap<BundleId, Exported>,
     published: u64,
     variant: u64,
@@ -123,7 +122,9 @@ impl Origin {
     pub(super) async fn new(clock: &Arc<ManualClock>, dice: &mut Dice) -> Self {
         let world = world(clock);
         let catalog = world.catalog();
-        let key = SecretKey::from_random(dice.bytes(), dice.bytes());
+        let grace = SignedDuration::from_hours(3);
+        let exporter = Arc::new(Exporter::open(catalog.clone(), world.dir.path(), grace).unwrap());
+        let key = Arc::new(SecretKey::from_random(dice.bytes(), dice.bytes()));
         apply_policy(&catalog, &actor("ada"), policy(0), None).await.unwrap();
         let product = |name: &str, class| Event::ProductAdded { product: parse(name), class };
         let device =
@@ -138,16 +139,11 @@ impl Origin {
             added,
         ];
         commit(&catalog, events).await;
-        Self { world, catalog, key, exports: BTreeMap::new(), published: 0, variant: 0 }
+        Self { _world: world, catalog, exporter, key, exports: BTreeMap::new(), published: 0, variant: 0 }
     }
 
     pub(super) fn now(&self) -> Timestamp {
         self.catalog.now()
-    }
-
-    /// The keys, as everybody is told of them.
-    pub(super) fn keys(&self) -> KeysDocument {
-        keys_of(&self.catalog.snapshot())
     }
 
     /// Signs with another key from now on, which the present one vouches for.
@@ -163,7 +159,7 @@ impl Origin {
             Ok::<_, std::convert::Infallible>(vec![added])
         });
         committed.await.unwrap();
-        self.key = next;
+        self.key = Arc::new(next);
     }
 
     /// What happens in some hours.
@@ -304,15 +300,7 @@ impl Origin {
     }
 }
 
-/// All keys that a journal knows: each counts for a day after the next one was added.
+/// All keys that a journal knows, as sites are told of them.
 pub(super) fn keys_of(snapshot: &Snapshot) -> KeysDocument {
-    let keys = snapshot.origin_keys();
-    let entry = |(place, known): (usize, &OriginKey)| KeyEntry {
-        key: known.key,
-        added_at: known.added.at,
-        introduced_by: known.introduced_by,
-        introduction: known.introduction.clone(),
-        retired_at: keys.get(place + 1).map(|next| next.added.at + KEY_OVERLAP),
-    };
-    KeysDocument { keys: keys.iter().enumerate().map(entry).collect() }
+    crate::control::testing::origin().document_for_sites(snapshot)
 }

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::carrier::{Letter, Mail, Medium, carry, carry_back};
-use super::export::Since;
 use super::judge::{self, Expected};
 use super::letters::Letters;
 use super::oracle;
 use super::origin::Origin;
 use super::random::Dice;
 use super::site::{Outcome, Site};
-use crate::bundle::ImportError;
 use crate::bundle::receipt::About;
+use crate::bundle::{ImportError, Since};
 use crate::catalog::testing::START;
 use crate::model::BundleBase;
 use crate::sys::clock::ManualClock;
@@ -152,7 +151,8 @@ impl Run {
     async fn export(&mut self, site: usize, since: Since) -> Medium {
         let volume_bytes = *self.dice.pick(&VOLUMES);
         let name = self.sites[site].name.clone();
-        let medium = self.origin.export(&name, since, volume_bytes).await;
+        let when = self.when(site, "an export");
+        let medium = self.origin.export(&name, since, volume_bytes, &when).await;
         let manifest = &self.origin.exports[&medium.bundle].manifest;
         self.tally.exports += 1;
         self.tally.full += u64::from(manifest.base == BundleBase::Full);
@@ -227,6 +227,7 @@ impl Run {
     fn look(&mut self, index: usize, what: &str) {
         let when = self.when(index, what);
         let site = &mut self.sites[index];
+        site.note_gone();
         let now = site.catalog().now();
         let Some(bundle) = site.snapshot().applied_bundle().map(|applied| applied.bundle) else { return };
         let exports = &self.origin.exports;

@@ -42,6 +42,8 @@ pub(super) struct Known {
     waiting: Vec<(RolloutId, RingName, Report)>,
     /// Of imports that did not end: the parts that came whole, by object and part.
     pub(super) parts: BTreeMap<BundleId, BTreeSet<(usize, usize)>>,
+    /// Rollouts that were not among those of some bundle since: a start in between does not count their devices.
+    pub(super) gone: BTreeSet<RolloutId>,
     /// How many receipts were given.
     pub(super) receipts: u64,
 }
@@ -214,6 +216,14 @@ impl Site {
         imports.take(bundle, span.volume, span.offset, Full::new(bytes)).await.map(drop)
     }
 
+    /// Notes which rollouts the site knows no more.
+    pub(super) fn note_gone(&mut self) {
+        let snapshot = self.snapshot();
+        let is_known = |rollout: RolloutId| snapshot.products().any(|product| product.rollout(rollout).is_some());
+        let Known { said, gone, .. } = &mut self.known;
+        gone.extend(said.keys().map(|(rollout, _)| *rollout).filter(|rollout| !is_known(*rollout)));
+    }
+
     /// Gives up an import.
     pub(super) fn abandon(&mut self, bundle: &BundleId) {
         assert!(self.imports.as_ref().unwrap().abandon(bundle));
@@ -249,7 +259,7 @@ impl Site {
                 missing: missing.iter().copied().collect(),
             },
             Outcome::Refused(error) => {
-                let is_believed = !matches!(error, ImportError::Unsigned(_) | ImportError::Manifest(_));
+                let is_believed = !matches!(error, ImportError::Untrusted(_));
                 About {
                     bundle: bundle.filter(|_| is_believed),
                     sequence: if is_believed { sequence } else { 0 },
