@@ -23,6 +23,8 @@ pub mod receipt;
 pub mod receive;
 mod root;
 mod scope;
+#[cfg(test)]
+mod sim_tests;
 pub mod standing;
 #[cfg(test)]
 pub(crate) mod testing;

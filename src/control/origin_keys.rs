@@ -143,20 +143,13 @@ impl OriginKeys {
 
     /// Every key, as clients are told of it: a key that was replaced is retired at the end of its overlap.
     pub fn document(&self, snapshot: &Snapshot) -> KeysDocument {
-        let keys = snapshot.origin_keys();
-        let entry = |(place, known): (usize, &OriginKey)| {
-            let replaced = keys.get(place + 1).map(|next| next.added.at);
-            let ends = replaced.map(|at| at.checked_add(self.rules.key_overlap).unwrap_or(Timestamp::MAX));
-            KeyEntry {
-                key: known.key,
-                added_at: known.added.at,
-                introduced_by: known.introduced_by,
-                introduction: known.introduction.clone(),
-                retired_at: [known.retired_at, ends].into_iter().flatten().min(),
-            }
-        };
-        let all = keys.iter().enumerate().skip(keys.len().saturating_sub(KEYS_MAX));
-        KeysDocument { keys: all.map(entry).collect() }
+        told(snapshot, Some(self.rules.key_overlap))
+    }
+
+    /// Every key, as offline sites are told of it: only what a person retired is retired. The overlap is long over when
+    /// the first bundle comes that the next key signed, and the key that the site knows must vouch for that one still.
+    pub fn document_for_sites(&self, snapshot: &Snapshot) -> KeysDocument {
+        told(snapshot, None)
     }
 
     /// Makes a new key, lets the present one vouch for it, and signs with it from then on. Returns after fsync of key
@@ -225,6 +218,24 @@ impl OriginKeys {
 pub fn sign(key: &SecretKey, text: String, trusted_comment: &str) -> Signed {
     let signature = key.sign(text.as_bytes(), trusted_comment);
     Signed { text, signature }
+}
+
+/// Every key; one that was replaced is retired once the overlap is over, where there is one.
+fn told(snapshot: &Snapshot, overlap: Option<SignedDuration>) -> KeysDocument {
+    let keys = snapshot.origin_keys();
+    let entry = |(place, known): (usize, &OriginKey)| {
+        let replaced = keys.get(place + 1).map(|next| next.added.at);
+        let ends = replaced.zip(overlap).map(|(at, left)| at.checked_add(left).unwrap_or(Timestamp::MAX));
+        KeyEntry {
+            key: known.key,
+            added_at: known.added.at,
+            introduced_by: known.introduced_by,
+            introduction: known.introduction.clone(),
+            retired_at: [known.retired_at, ends].into_iter().flatten().min(),
+        }
+    };
+    let all = keys.iter().enumerate().skip(keys.len().saturating_sub(KEYS_MAX));
+    KeysDocument { keys: all.map(entry).collect() }
 }
 
 fn added(key: PublicKey, by: Option<&SecretKey>, now: Timestamp) -> Event {

@@ -12,6 +12,8 @@ pub(super) struct Base {
     pub(super) base: BundleBase,
     /// All that the site holds by it.
     pub(super) held: BTreeSet<ObjectRef>,
+    /// What of it the site holds even if it has taken any of the bundles since, and has removed what it needed no more.
+    pub(super) sure: BTreeSet<ObjectRef>,
     /// What the site was told by it; none for a full bundle.
     pub(super) content: Option<SiteContent>,
     /// The object that the content was in.
@@ -20,7 +22,7 @@ pub(super) struct Base {
 
 impl Base {
     fn full() -> Self {
-        Self { base: BundleBase::Full, held: BTreeSet::new(), content: None, state: None }
+        Self { base: BundleBase::Full, held: BTreeSet::new(), sure: BTreeSet::new(), content: None, state: None }
     }
 
     /// Chooses. A base that cannot be told any more makes the bundle a full one, which is right for every site.
@@ -39,15 +41,27 @@ impl Base {
         };
         let Some((export, base)) = chosen else { return Self::full() };
         let Some(content) = content_of(store, export) else { return Self::full() };
-        let mut held = carried_of(&content);
-        held.insert(export.state);
+        let held = held_by(export, &content);
         let digests: BTreeSet<Blake3Digest> = held.iter().map(|object| object.blake3).collect();
         if root_of(&digests) != export.root {
             tracing::warn!(site = %site.name, bundle = %export.bundle, "the state of an earlier bundle gives another root: the next one is full");
             return Self::full();
         }
-        Self { base, held, content: Some(content), state: Some(export.state) }
+        let mut sure = held.clone();
+        for later in site.exports.iter().filter(|later| later.sequence > export.sequence) {
+            match content_of(store, later) {
+                Some(content) => sure = &sure & &held_by(later, &content),
+                None => sure.clear(),
+            }
+        }
+        Self { base, held, sure, content: Some(content), state: Some(export.state) }
     }
+}
+
+fn held_by(export: &Export, content: &SiteContent) -> BTreeSet<ObjectRef> {
+    let mut held = carried_of(content);
+    held.insert(export.state);
+    held
 }
 
 /// What a site was given by the bundles that it may serve from: the one that it has proven, and the newest.

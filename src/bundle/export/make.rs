@@ -41,7 +41,7 @@ pub(super) fn make(
     let mut held = carried;
     held.insert(state);
     let plan = TransferPlan::new(held.iter().copied(), |object| {
-        Ok::<_, Infallible>(base.held.contains(object) && *object != state)
+        Ok::<_, Infallible>(base.sure.contains(object) && *object != state)
     });
     let plan = plan.unwrap_or_else(|never| match never {});
     let bases = Bases::new(&base, &content, &state, &plan.missing);

@@ -177,6 +177,7 @@ impl Bases {
                 }
             }
         }
+        of.values_mut().for_each(|bases: &mut Vec<ObjectRef>| bases.retain(|known| base.sure.contains(known)));
         Self { of }
     }
 

@@ -47,6 +47,11 @@ pub(super) fn place(claim: &Claim, last: Option<&TakenReceipt>) -> Result<Place,
             None,
         );
     }
+    // Written before the last one, with a higher number: by a copy of the site that was given up since. What it proves may
+    // be gone.
+    if claim.trusted_time < last.trusted_time {
+        return Err(ReceiptRefusal::Old { site: site.clone(), number, last: last.number });
+    }
     if number == last.number + 1 && claim.previous != Some(last.receipt) {
         return next(
             Some(format!(

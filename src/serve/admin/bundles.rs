@@ -119,7 +119,7 @@ pub(super) async fn export(
     let volume_bytes = volume_size_bytes.min(SIZE_MAX_BYTES);
     let request = ExportRequest { site, groups, since, volume_bytes };
     let origin = services.origin.clone();
-    let issuer = move |snapshot: &_| Issuer { key: origin.key(), keys: origin.document(snapshot) };
+    let issuer = move |snapshot: &_| Issuer { key: origin.key(), keys: origin.document_for_sites(snapshot) };
     let session = services.exporter.export(actor, request, issuer).await?;
     Ok((StatusCode::CREATED, Json(BundleAnswer::new(&session))))
 }
