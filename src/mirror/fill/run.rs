@@ -214,7 +214,8 @@ fn next(windows: &Windows, now: Timestamp) -> Option<Timestamp> {
 
 impl Work {
     fn is_outdated(&self, seq: u64) -> bool {
-        self.seq != seq || self.planned_at.is_none_or(|at| at.elapsed() >= PLAN_EVERY) || self.has_rested()
+        let Some(since) = self.planned_at.map(|at| at.elapsed()) else { return true };
+        self.seq != seq && since >= LOOK_EVERY || since >= PLAN_EVERY || self.has_rested()
     }
 
     /// Whether all that is left to do was given up on a while ago.
