@@ -78,6 +78,7 @@ fn a_body_that_was_signed_and_is_not_the_promised_one() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
     fn every_changed_byte_is_found(place in any::<prop::sample::Index>(), change in 1u8..=255) {
         let bundle = small();

@@ -117,7 +117,7 @@ fn looked_at(medium: &Medium, manifest: &BundleManifest) -> (Survey, Vec<String>
     assert!(read <= manifest.totals.volume_bytes, "no byte is read twice");
     let is_patch = |object: &&ringfence::bundle::Object| object.encoding == Encoding::Patch;
     assert!(seen.patches <= manifest.objects.iter().filter(is_patch).count() as u64);
-    (survey, seen.findings.iter().map(|finding| said(finding)).collect())
+    (survey, seen.findings.iter().map(said).collect())
 }
 
 /// One sentence, always.
