@@ -26,7 +26,7 @@ use super::wiring::{Handlers, admin_limits, device_limits, handlers, log_filter,
 use super::{filling, mirroring, origin_key, stager, ticker};
 use crate::config::{Settings, TlsSettings};
 use crate::journal::RawReader;
-use crate::mirror::{Elsewhere, Mirror};
+use crate::mirror::{Elsewhere, Filler, Mirror};
 use crate::serve::admin::Following;
 use crate::serve::{Listener, ListenerName, ServeOptions};
 use crate::sys::clock::SystemClock;
@@ -171,10 +171,7 @@ pub(super) async fn run<F: Future<Output = ()>>(
     tasks.spawn(background::expire_uploads(core.clone(), stop.clone()));
     tasks.spawn(background::expire_reports(core.clone(), stop.clone()));
     tasks.spawn(background::scrub(keeper.clone(), settings.store.scrub_every, stop.clone()));
-    spawn_rollouts(&core, settings, mirror.as_ref(), &stale_groups, &tasks, &stop);
-    if let (Some(filler), Some(mirror)) = (&filler, &mirror) {
-        filling::spawn(filler, mirror, &tasks, &stop);
-    }
+    spawn_rollouts(&core, settings, mirror.as_ref().zip(filler.as_ref()), &stale_groups, &tasks, &stop);
     stager::spawn(&core, settings, &tasks, &stop);
     tasks.close();
     // Without a service manager there is nobody to tell, which is no error.
@@ -208,7 +205,7 @@ pub(super) async fn run<F: Future<Output = ()>>(
 fn spawn_rollouts(
     core: &Core,
     settings: &Settings,
-    mirror: Option<&Arc<Mirror>>,
+    mirror: Option<(&Arc<Mirror>, &Arc<Filler>)>,
     stale_groups: &Arc<AtomicUsize>,
     tasks: &TaskTracker,
     stop: &CancellationToken,
@@ -219,9 +216,10 @@ fn spawn_rollouts(
     }
     let catalog = &core.catalog;
     let alerts = Arc::new(Alerts::new(queue, catalog.snapshot().seq(), stale_groups.clone()));
-    if let Some(mirror) = mirror {
+    if let Some((mirror, filler)) = mirror {
         // Steps and switches are the origin's, and so are the alerts of them.
         mirroring::spawn(core, mirror, &alerts, tasks, stop);
+        filling::spawn(filler, mirror, tasks, stop);
         // What its own stagers are behind with is for people here.
         tasks.spawn(ticker::watch_staleness(catalog.clone(), core.shares.clone(), alerts, stop.clone()));
         return;

@@ -143,12 +143,7 @@ pub(super) fn handlers(
         metrics: Metrics::new(registry),
         maintenance: keeper,
         readiness: readiness(core, follow.mirror.clone()),
-        about: About {
-            started_at: catalog.clock_now(),
-            data: core.data.clone(),
-            journal_dir: core.journal_dir(),
-            listeners,
-        },
+        about: about(core, listeners),
         json_body_max_bytes: usize::try_from(settings.limits.json_body_max_bytes).unwrap_or(usize::MAX),
         people: people(settings),
         oidc: oidc.clone(),
@@ -163,6 +158,11 @@ pub(super) fn handlers(
         tls,
         oidc,
     })
+}
+
+fn about(core: &Core, listeners: BTreeMap<String, Vec<String>>) -> About {
+    let (started_at, data) = (core.catalog.clock_now(), core.data.clone());
+    About { started_at, data, journal_dir: core.journal_dir(), listeners }
 }
 
 fn people(settings: &Settings) -> People {

@@ -192,7 +192,7 @@ fn exit_codes_of_refusals() {
             kind: "about:blank".to_owned(),
             title: "no".to_owned(),
             detail: None,
-            missing: Vec::new(),
+            missing: Box::default(),
             findings: Vec::new(),
         }))
     };

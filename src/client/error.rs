@@ -111,7 +111,7 @@ pub struct Problem {
     /// Everything that the release gates found, where they turned a publication down.
     pub findings: Vec<GateFinding>,
     /// Objects that are not at the server, where a bundle was refused for them.
-    pub missing: Vec<String>,
+    pub missing: Box<[String]>,
 }
 
 /// What kind of no a refusal is.
@@ -153,7 +153,7 @@ impl Problem {
                 title,
                 detail: None,
                 findings: Vec::new(),
-                missing: Vec::new(),
+                missing: Box::default(),
             };
         }
         let document: Document = serde_json::from_slice(body).unwrap_or_default();
@@ -167,7 +167,7 @@ impl Problem {
             title: document.title.unwrap_or_else(reason),
             detail: document.detail,
             findings: document.findings,
-            missing: document.missing,
+            missing: document.missing.into_boxed_slice(),
         }
     }
 

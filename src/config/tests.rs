@@ -195,7 +195,7 @@ fn a_mirror_is_read_and_the_shown_examples_are_some() {
 fn a_mirror_that_cannot_be_is_refused_at_its_line() {
     let mirror = |more: &str| format!("[mirror]\nupstream = \"http://o:1\"\nname = \"m\"\n{more}\n");
     let cases = [
-        ("[mirror]\nname = \"m\"\n".to_owned(), "missing field `upstream`"),
+        ("[mirror]\nname = \"m\"\n".to_owned(), "ringfence.toml:1: missing field \"upstream\""),
         (
             "[mirror]\nupstream = \"o\"\nname = \"m\"\n".to_owned(),
             "ringfence.toml:2: mirror.upstream: \"o\" is not a server",

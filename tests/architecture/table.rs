@@ -36,8 +36,8 @@ pub(crate) const ROOMS: &[Room] = &[
     // Every change that is not a publication: products, approvals, holds, pins, policy, devices, tokens.
     // A policy's shares must have layouts that `share` knows.
     room("control", &["model", "signing", "policy", "store", "catalog", "journal", "share", "sys"]),
-    // What a site is given are decisions.
-    room("bundle", &["model", "signing", "policy", "store", "catalog", "publish", "sys"]),
+    // What a site is given are decisions. The journal's errors are those of whoever exports or imports.
+    room("bundle", &["model", "signing", "policy", "journal", "store", "catalog", "publish", "sys"]),
     // What the command line speaks to the admin listener with, and a mirror to its upstream.
     room("client", &["model", "signing"]),
     room("mirror", &["model", "signing", "policy", "journal", "store", "catalog", "publish", "client", "sys"]),

@@ -9,8 +9,6 @@ mod make;
 mod pack;
 mod session;
 mod stream;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

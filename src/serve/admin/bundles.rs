@@ -155,8 +155,8 @@ pub(super) async fn signature(
 }
 
 /// A volume of a bundle that is open, whole or from a byte on.
-#[utoipa::path(get, path = "/v1/bundles/{bundle}/volumes/{number}",
-    params(("bundle" = String, Path), ("number" = u32, Path), ("Range" = Option<String>, Header)), responses(
+#[utoipa::path(get, path = "/v1/bundles/{bundle}/volumes/{volume}",
+    params(("bundle" = String, Path), ("volume" = u32, Path), ("Range" = Option<String>, Header)), responses(
         (status = 200, body = Vec<u8>, content_type = "application/x-tar"),
         (status = 206, description = "the bytes from the first of the range on"),
         (status = 404, description = "no such bundle is open, or it has no such volume"),

@@ -36,7 +36,7 @@ GET /metrics
 GET /readyz
 GET /v1/bundles/{bundle}/BUNDLE.json
 GET /v1/bundles/{bundle}/BUNDLE.sig
-GET /v1/bundles/{bundle}/volumes/{number}
+GET /v1/bundles/{bundle}/volumes/{volume}
 GET /v1/denials
 GET /v1/devices
 GET /v1/devices/{id}

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::origin::{Origin, SITE, bodies, some_of, volumes, word};
+use super::origin::{Origin, SITE, bodies, offered, some_of, volumes, word};
 use crate::support::{Setup, sha256_hex};
 
 #[test]
@@ -12,11 +12,11 @@ fn an_empty_site_an_increment_and_both_again() {
     origin.publish("1.0", &one);
     let first = origin.export(SITE, "full", 1 << 20);
     let site = origin.site(Setup::new(), SITE).start();
-    assert_eq!(site.offered_version("pc-1", "feed").as_deref(), None::<&str>);
+    assert_eq!(offered(&site, "pc-1").as_deref(), None);
     let done = site.json(&["bundle", "import", word(&first)]);
     assert_eq!(done["state"], "applied");
     assert_eq!(done["receipt"]["outcome"], "applied");
-    assert_eq!(site.offered_version("pc-1", "feed").as_deref(), Some("1.0"));
+    assert_eq!(offered(&site, "pc-1").as_deref(), Some("1.0"));
     let path = format!("/v1/blobs/sha256:{}", sha256_hex(&one[0]));
     assert!(site.get(Some("pc-1"), &path).expect(200).body == one[0]);
     let status = site.json(&["status"]);
@@ -32,7 +32,7 @@ fn an_empty_site_an_increment_and_both_again() {
     origin.publish("2.0", &two);
     let second = origin.export(SITE, "last", 1 << 20);
     site.cli(&["bundle", "import", word(&second)]).ok();
-    assert_eq!(site.offered_version("pc-1", "feed").as_deref(), Some("2.0"));
+    assert_eq!(offered(&site, "pc-1").as_deref(), Some("2.0"));
     let seq = site.journal_seq();
     let again = site.cli(&["bundle", "import", word(&second)]).ok();
     assert!(again.stdout.contains("was applied already"), "{}", again.stdout);
@@ -59,13 +59,13 @@ fn volumes_come_alone_and_in_any_order() {
         let medium = some_of(&bundle, &[volume]);
         let run = site.cli(&["bundle", "import", word(medium.path())]).complains(11, &["not applied", "missing"]);
         assert!(run.stdout.contains(&format!("{last} is not on this medium")), "{}", run.stdout);
-        assert_eq!(site.offered_version("pc-1", "feed"), None);
+        assert_eq!(offered(&site, "pc-1"), None);
         site.kill();
         site.start_again();
     }
     let medium = some_of(&bundle, &[last]);
     site.cli(&["bundle", "import", word(medium.path())]).ok();
-    assert_eq!(site.offered_version("pc-1", "feed").as_deref(), Some("1.0"));
+    assert_eq!(offered(&site, "pc-1").as_deref(), Some("1.0"));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn readers_see_the_old_or_the_new_and_nothing_between() {
                     let device = format!("pc-{reader}");
                     let (mut old, mut new) = (0, 0);
                     while !stop.load(Ordering::Relaxed) || new == 0 {
-                        match site.offered_version(&device, "feed").as_deref() {
+                        match offered(site, &device).as_deref() {
                             Some("1.0") if new == 0 => old += 1,
                             Some("2.0") => new += 1,
                             other => panic!("{other:?} after {old} of the old and {new} of the new"),
@@ -114,14 +114,14 @@ fn a_key_binds_an_unbound_server() {
     let key = origin.server.root().join("origin.pub");
     let import = ["bundle", "import", word(&bundle), "--origin-key", word(&key)];
     site.cli(&[&import[..], &["--site", "plant-8"]].concat()).complains(7, &["plant-7", "plant-8"]);
-    let operator = site.json(&["token", "create", "--person", "olga", "--role", "operator"]);
+    let operator = site.json(&["token", "create", "--actor", "olga", "--role", "operator"]);
     let mut command = site.command(&import);
     command.env("RINGFENCE_TOKEN", operator["token"].as_str().unwrap());
     crate::support::Run::of(&mut command).complains(5, &["admin"]);
     site.cli(&import).ok();
-    assert_eq!(site.offered_version("pc-1", "feed").as_deref(), Some("1.0"));
+    assert_eq!(offered(&site, "pc-1").as_deref(), Some("1.0"));
     origin.publish("2.0", &bodies(2, 1_000, 1));
     let next = origin.export(SITE, "last", 1 << 20);
     site.cli(&["bundle", "import", word(&next)]).ok();
-    assert_eq!(site.offered_version("pc-1", "feed").as_deref(), Some("2.0"));
+    assert_eq!(offered(&site, "pc-1").as_deref(), Some("2.0"));
 }

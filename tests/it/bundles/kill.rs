@@ -1,8 +1,9 @@
 //! kill -9 at random points of imports: the next start opens, nothing was visible early, and the import goes on.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use super::origin::{Origin, SITE, bodies, word};
+use super::origin::{Origin, SITE, bodies, offered, word};
 use crate::support::bodies::Random;
 use crate::support::{Run, Setup, is_full_tier, seed};
 
@@ -22,13 +23,14 @@ fn a_killed_import_goes_on() {
         let before = (version > 1).then(|| format!("{}.0", version - 1));
         // Some kills for each bundle, then it may end.
         for _ in 0..8 {
-            let import = site.command(&["bundle", "import", word(&bundle)]).spawn().unwrap();
+            let mut import = site.command(&["bundle", "import", word(&bundle)]);
+            let import = import.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
             std::thread::sleep(length.mul_f64(random.below(1_000) as f64 / 800.0));
             site.kill();
             kills += 1;
             let run = Run::finish(import, Duration::from_secs(120));
             site.try_start_again().unwrap_or_else(|failure| panic!("after kill {kills}: {failure}"));
-            let offered = site.offered_version("pc-1", "feed");
+            let offered = offered(&site, "pc-1");
             let is_new = offered == Some(format!("{version}.0"));
             assert!(is_new || offered == before, "{offered:?} where {before:?} was before");
             assert!(is_new || run.code != 0, "an import was acknowledged and is gone");
@@ -36,7 +38,7 @@ fn a_killed_import_goes_on() {
         let began = Instant::now();
         site.cli(&["bundle", "import", word(&bundle)]).ok();
         length = length.max(began.elapsed()).min(Duration::from_secs(2));
-        assert_eq!(site.offered_version("pc-1", "feed"), Some(format!("{version}.0")));
+        assert_eq!(offered(&site, "pc-1"), Some(format!("{version}.0")));
         site.cli(&["store", "verify"]).ok();
         let left = std::fs::read_dir(site.data().join("imports")).unwrap().count();
         assert_eq!(left, 0, "progress of an import that has ended");

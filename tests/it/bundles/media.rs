@@ -1,6 +1,6 @@
 //! Media that are damaged, cut, mixed up, pulled or too large; and what is not the origin's.
 
-use super::origin::{Origin, SITE, bodies, some_of, volumes, word};
+use super::origin::{Origin, SITE, bodies, offered, some_of, volumes, word};
 use crate::bad_input::Tmpfs;
 use crate::support::{Run, Setup, have, skip};
 
@@ -24,7 +24,7 @@ fn damaged_and_cut_volumes_are_named_and_the_rest_is_kept() {
     let run = site.cli(&["bundle", "import", word(medium.path())]).complains(11, &["missing"]);
     assert!(run.stdout.contains(&volumes[1]), "{}", run.stdout);
     assert!(run.stdout.contains("damaged"), "{}", run.stdout);
-    assert_eq!(site.offered_version("pc-1", "feed"), None);
+    assert_eq!(offered(&site, "pc-1"), None);
     let medium = some_of(&bundle, &volumes[..2]);
     let done = site.json(&["bundle", "import", word(medium.path())]);
     assert_eq!(done["state"], "applied");
@@ -59,7 +59,7 @@ fn what_is_not_this_bundle_is_named_and_changes_nothing() {
     std::fs::copy(other.join(&volumes[0]), mixed.path().join(&volumes[0])).unwrap();
     let run = site.cli(&["bundle", "import", word(mixed.path())]).exits(11);
     assert!(run.stdout.contains(&volumes[0]), "{}", run.stdout);
-    assert_eq!(site.offered_version("pc-1", "feed"), None);
+    assert_eq!(offered(&site, "pc-1"), None);
     site.cli(&["bundle", "import", word(&bundle)]).ok();
 }
 
@@ -74,7 +74,7 @@ fn a_base_that_is_not_here_is_named_by_its_objects() {
     let site = origin.site(Setup::new(), SITE).start();
     let run = site.cli(&["bundle", "import", word(&second)]).complains(7, &["not here", "missing", "receipt"]);
     assert!(run.stderr.lines().filter(|line| line.contains("  missing  ")).count() >= 1, "{}", run.stderr);
-    assert_eq!(site.offered_version("pc-1", "feed"), None);
+    assert_eq!(offered(&site, "pc-1"), None);
     assert_eq!(std::fs::read_dir(site.data().join("imports")).unwrap().count(), 0);
 }
 
@@ -88,27 +88,27 @@ fn a_disk_that_is_too_small_says_so_before_anything_is_written() {
         return;
     };
     let origin = Origin::start();
-    origin.publish("1.0", &bodies(1, 70_000_000, 3));
-    let bundle = origin.export(SITE, "full", 32 << 20);
+    origin.publish("1.0", &bodies(1, 20_000_000, 30));
+    let bundle = origin.export(SITE, "full", 4 << 20);
     let site = origin.site(Setup::below(mount.path()), SITE).start();
-    let seq = site.journal_seq();
-    site.cli(&["bundle", "import", word(&bundle)]).complains(1, &["bytes", "free"]);
-    assert_eq!(site.journal_seq(), seq);
-    assert_eq!(std::fs::read_dir(site.data().join("imports")).unwrap().count(), 0);
-
     // Others take the space while an import runs: it ends with a sentence, and goes on when the space is back.
-    origin.publish("2.0", &bodies(2, 20_000_000, 30));
-    let next = origin.export(SITE, "full", 4 << 20);
-    let volumes = volumes(&next);
-    let begun = some_of(&next, &volumes[..1]);
+    let begun = some_of(&bundle, &volumes(&bundle)[..1]);
     site.cli(&["bundle", "import", word(begun.path())]).exits(11);
     let filler = mount.path().join("filler");
     let _ = std::fs::write(&filler, vec![0_u8; 96 << 20]);
-    site.cli(&["bundle", "import", word(&next)]).complains(1, &["space"]);
+    site.cli(&["bundle", "import", word(&bundle)]).complains(1, &["space"]);
     std::fs::remove_file(&filler).unwrap();
-    assert_eq!(site.offered_version("pc-1", "feed"), None);
-    site.cli(&["bundle", "import", word(&next)]).ok();
-    assert_eq!(site.offered_version("pc-1", "feed").as_deref(), Some("2.0"));
+    assert_eq!(offered(&site, "pc-1"), None);
+    site.cli(&["bundle", "import", word(&bundle)]).ok();
+    assert_eq!(offered(&site, "pc-1").as_deref(), Some("1.0"));
+
+    origin.publish("2.0", &bodies(2, 70_000_000, 3));
+    let next = origin.export(SITE, "last", 128 << 20);
+    let seq = site.journal_seq();
+    site.cli(&["bundle", "import", word(&next)]).complains(1, &["bytes", "free"]);
+    assert_eq!(site.journal_seq(), seq);
+    assert_eq!(std::fs::read_dir(site.data().join("imports")).unwrap().count(), 0);
+    assert_eq!(offered(&site, "pc-1").as_deref(), Some("1.0"));
 }
 
 #[test]
@@ -129,6 +129,6 @@ fn a_medium_that_fails_while_it_is_read_leaves_the_rest() {
     command.envs(import.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let run = Run::of(&mut command).exits(11);
     assert!(run.stdout.contains("cannot be read at byte"), "{}", run.stdout);
-    assert_eq!(site.offered_version("pc-1", "feed"), None);
+    assert_eq!(offered(&site, "pc-1"), None);
     site.cli(&["bundle", "import", word(&bundle)]).ok();
 }

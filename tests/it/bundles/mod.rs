@@ -1,5 +1,6 @@
 //! Bundles from an origin to its offline sites, over a directory that is carried.
 
+mod export;
 mod import;
 mod kill;
 mod media;

@@ -91,3 +91,13 @@ pub(super) fn some_of(dir: &Path, volumes: &[String]) -> tempfile::TempDir {
 pub(super) fn word(path: &Path) -> &str {
     path.to_str().unwrap()
 }
+
+/// The version that a device of the site is offered; none, too, where the site knows no such product yet.
+pub(super) fn offered(site: &TestServer, device: &str) -> Option<String> {
+    let answer = site.get(Some(device), "/v1/offers/feed");
+    match answer.status {
+        200 => Some(answer.json()["version"].as_str().expect("a version").to_owned()),
+        204 | 404 => None,
+        status => panic!("{status} {}", answer.text()),
+    }
+}

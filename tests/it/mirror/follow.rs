@@ -33,12 +33,13 @@ fn origin() -> TestServer {
     server
 }
 
-/// The blobs of an origin, put where its mirror looks for them.
+/// The blobs of an origin, put where its mirror looks for them, if it does not fetch them itself.
 fn lend_blobs(origin: &TestServer, mirror: &TestServer) {
-    let blobs = origin.data().join("blobs");
-    if mirror.api("GET", "/v1/mirror", None).json()["missing"].is_null() {
-        copy(&blobs, &mirror.data().join("blobs"));
+    if standing(mirror)["missing"].is_null() {
+        copy(&origin.data().join("blobs"), &mirror.data().join("blobs"));
+        return;
     }
+    wait_until("all blobs", || (standing(mirror)["missing"]["blobs"] == 0).then_some(()));
 }
 
 fn ask(server: &TestServer, device: &str, path: &str) -> Answer {

@@ -30,6 +30,9 @@ fn stays(mirror: &TestServer, seq: u64, version: &str) {
     assert_eq!(mirror.offered_version("pc-1", "feed").as_deref(), Some(version));
 }
 
+/// What a lie does to an answer's body.
+type Change = fn(&mut Vec<u8>);
+
 /// Changes a text in the lines and makes every hash good again from there on.
 fn rewrite(lines: &mut Vec<u8>, from: &str, to: &str) {
     let text = String::from_utf8(lines.clone()).unwrap();
@@ -53,7 +56,7 @@ fn changed_and_forged_lines_are_never_taken_over() {
     let (origin, liar, mirror) = world();
     let seq = mirror.journal_seq();
     // A byte is another one; a line is missing its end; a version is another one, and all hashes are good again.
-    let lies: [(&str, &str, fn(&mut Vec<u8>)); 4] = [
+    let lies: [(&str, &str, Change); 4] = [
         ("a flipped bit", "came broken", |body| {
             let middle = body.len() / 2;
             if let Some(byte) = body.get_mut(middle) {
