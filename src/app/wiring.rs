@@ -18,7 +18,7 @@ use crate::control::OriginKeys;
 use crate::mirror::Mirror;
 use crate::serve::admin::{About, AdminApi, AdminServices, Following, Oidc, OidcOptions, People};
 use crate::serve::device::{DeviceApi, DeviceMetrics, DeviceOptions};
-use crate::serve::{ConnectionMetrics, Limits, PaceLimit, QuotaOptions, TlsMetrics};
+use crate::serve::{ConnectionMetrics, IdentityRule, Limits, PaceLimit, QuotaOptions, TlsMetrics};
 use crate::sys::random::random_bytes;
 use crate::telemetry::{self, LogOptions, Metrics};
 
@@ -111,9 +111,7 @@ pub(super) fn handlers(
         filler: follow.filler.clone(),
     }));
     let certificate_identity: Vec<_> = settings.device.tls.iter().flat_map(|tls| tls.identity.clone()).collect();
-    let enrolment = Enrolment::new(&settings.enrol, &certificate_identity, catalog.clock_now())?;
-    let pulls = follow.filler.as_ref().map(|filler| filler.pulls().clone());
-    let backend = DeviceBackend { catalog: catalog.clone(), token_key: core.token_key.clone(), enrolment, pulls };
+    let backend = backend(core, settings, &certificate_identity, &follow)?;
     let salt = random_bytes().map_err(AppError::io("read randomness for", &core.data))?;
     let download_grace = download_grace(settings);
     let options = DeviceOptions {
@@ -158,6 +156,18 @@ pub(super) fn handlers(
         tls,
         oidc,
     })
+}
+
+fn backend(
+    core: &Core,
+    settings: &Settings,
+    certificate_identity: &[IdentityRule],
+    follow: &Following,
+) -> Result<DeviceBackend, AppError> {
+    let catalog = core.catalog.clone();
+    let enrolment = Enrolment::new(&settings.enrol, certificate_identity, catalog.clock_now())?;
+    let pulls = follow.filler.as_ref().map(|filler| filler.pulls().clone());
+    Ok(DeviceBackend { catalog, token_key: core.token_key.clone(), enrolment, pulls })
 }
 
 fn about(core: &Core, listeners: BTreeMap<String, Vec<String>>) -> About {

@@ -63,7 +63,8 @@ impl<'a> Selection<'a> {
         }
         for (from, to) in rollbacks_for(snapshot, groups, &product.name, now) {
             let between = releases.releases().iter().filter(|release| (to..=from).contains(&release.sequence));
-            between.filter(is_published).for_each(&mut tell);
+            // Without what it leads to, a rollback would not be known at the site at all.
+            between.filter(|release| is_published(release) || release.sequence == to).for_each(&mut tell);
         }
         Self { releases, groups, told }
     }

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use super::{Terms, carried_of, scope};
 use crate::model::policy::Group;
 use crate::model::testing::TestJournal;
-use crate::model::{Class, GroupName, HoldScope, Platform, ReleaseState, Snapshot, Span, Version};
+use crate::model::{
+    Class, GroupName, HoldScope, Platform, ReleaseState, Rollout, RolloutKind, Snapshot, Span, Version,
+};
 use crate::policy::tests::histories::{history, play, product, version};
 use crate::policy::{Requester, decide_for_share, decide_in_group, may_stay_shown};
 
@@ -84,7 +86,9 @@ proptest! {
         let policy = origin.snapshot().policies().last().unwrap().policy().unwrap();
         for product in &scope.content.products {
             for release in &product.releases {
-                prop_assert!(release.published_at.is_some_and(|at| at <= now));
+                let is_back_to = |rollout: &Rollout| matches!(rollout.kind, RolloutKind::Rollback { .. }) && rollout.sequence == release.sequence;
+                let is_way_back = product.absent.contains(&release.id) && scope.content.rollouts.iter().any(is_back_to);
+                prop_assert!(release.published_at.is_some_and(|at| at <= now) || is_way_back);
                 if product.absent.contains(&release.id) {
                     continue;
                 }

@@ -136,9 +136,8 @@ impl Run {
             0..60 => self.sites[site].sweep(),
             60..80 => self.sites[site].back_up().await,
             80..90 => {
-                if self.sites[site].put_back().await {
-                    self.tally.put_back += 1;
-                }
+                let is_put_back = self.sites[site].put_back().await;
+                self.tally.put_back += u64::from(is_put_back);
             }
             90..200 => {
                 let about = About::present(&self.sites[site].snapshot());

@@ -183,7 +183,7 @@ fn say_applied(answer: &Answer, outcome: &Outcome) -> Result<(), CliError> {
     }
     if let Some(Receipt { number, receipt }) = &answer.receipt {
         say(format_args!("  receipt  {number} ({}…)", short(receipt)))?;
-        say("Next, for the origin: ringfence bundle receipt --to DIR")?;
+        say("Next, for the origin: ringfence bundle receipt --last --to DIR")?;
     }
     Ok(())
 }
