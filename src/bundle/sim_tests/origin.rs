@@ -174,7 +174,8 @@ impl Origin {
             self.publish(AGENT, 60 + dice.below(20), is_barrier).await;
         }
         advance_rollouts(&self.catalog).await.unwrap();
-        let product: ProductName = parse(dice.pick(&[FEEDS[0], FEEDS[1], AGENT]));
+        let name: &&str = dice.pick(&[FEEDS[0], FEEDS[1], AGENT]);
+        let product: ProductName = parse(name);
         match dice.below(100) {
             0..8 => self.hold(&product, dice).await,
             8..16 => self.lift(dice).await,
@@ -264,7 +265,8 @@ impl Origin {
 
     async fn pin(&self, product: &ProductName, dice: &mut Dice) {
         if let Some(version) = self.newest(product, 1) {
-            let group = parse(dice.pick(&["plain", "behind", "slow"]));
+            let name: &&str = dice.pick(&["plain", "behind", "slow"]);
+            let group = parse(name);
             let pin = NewPin { group, product: product.clone(), version, reason: reason() };
             add_pin(&self.catalog, &actor("ada"), pin).await.unwrap();
         }
