@@ -30,11 +30,12 @@ impl Base {
         let Some(site) = site else { return Self::full() };
         let chosen = match since {
             Since::Full => None,
+            // Nothing can be assumed of a site that is not where it was thought to be.
+            Since::Auto | Since::Last if site.astray.is_some() => None,
             Since::Last => site
                 .exports
                 .last()
                 .map(|export| (export, BundleBase::Assumed { bundle: export.bundle, root: export.root })),
-            Since::Auto if site.astray.is_some() => None,
             Since::Auto => site.proven_export().map(|(export, receipt)| {
                 (export, BundleBase::Proven { receipt, bundle: export.bundle, root: export.root })
             }),

@@ -173,20 +173,22 @@ impl Imports {
     }
 }
 
-/// Whether its time is over, and where it stands beside the bundle in place.
+/// Where it stands beside the bundle in place, and whether its time is over. The one in place is known whatever the time:
+/// whoever has lost its receipt gets it again.
 pub(super) fn check_standing(
     snapshot: &Snapshot,
     manifest: &BundleManifest,
     id: BundleId,
     now: Timestamp,
 ) -> Result<Standing, ImportError> {
+    let applied = snapshot.applied_bundle();
+    if applied.is_some_and(|applied| applied.bundle == id) {
+        return Ok(Standing::Applied);
+    }
     if now > manifest.expires {
         return Err(ImportError::Expired { expires: manifest.expires, now });
     }
-    let Some(applied) = snapshot.applied_bundle() else { return Ok(Standing::Newer) };
-    if applied.bundle == id {
-        return Ok(Standing::Applied);
-    }
+    let Some(applied) = applied else { return Ok(Standing::Newer) };
     let AppliedBundle { sequence, journal, .. } = *applied;
     if manifest.sequence <= sequence {
         return Err(ImportError::Older { sequence: manifest.sequence, applied: sequence, id: applied.bundle });

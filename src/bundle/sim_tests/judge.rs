@@ -35,16 +35,14 @@ pub(super) fn expect(exported: &Exported, medium: &Medium, site: &Site, now: Tim
     if is_retired || medium.harm.iter().any(|harm| matches!(harm, Harm::Manifest | Harm::Signature)) {
         return Expected::Unsigned;
     }
+    if applied.is_some_and(|applied| applied.bundle == medium.bundle) {
+        return Expected::Again;
+    }
     if now > manifest.expires {
         return Expected::Expired;
     }
-    if let Some(applied) = applied {
-        if applied.bundle == medium.bundle {
-            return Expected::Again;
-        }
-        if manifest.sequence <= applied.sequence {
-            return Expected::Older;
-        }
+    if applied.is_some_and(|applied| manifest.sequence <= applied.sequence) {
+        return Expected::Older;
     }
     let missing = missing(exported, medium, site);
     let base = base_missing(exported, site, missing.contains(&manifest.state));

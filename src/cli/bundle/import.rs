@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::super::CliError;
 use super::super::connect::{ServerArgs, Session};
 use super::super::output::{BOLD, GREEN, YELLOW, counted, say, say_json, short, size, styled};
+use super::of_medium;
 use super::send::{Outcome, Sender};
-use crate::bundle::{BundleManifest, Medium, MediumError, NeededSpan, VolumeState};
+use crate::bundle::{BundleManifest, Medium, NeededSpan, VolumeState};
 use crate::client::ClientError;
 use crate::model::{BundleId, PublicKey, SiteName};
 use crate::signing::SIGNATURE_MAX_BYTES;
@@ -83,9 +84,9 @@ impl Args {
         }
         let dir = self.dir.as_deref().unwrap_or(Path::new("."));
         let key = self.origin_key.as_deref().map(read_key).transpose()?;
-        let medium = Medium::open(dir).map_err(unreadable)?;
-        let manifest = String::from_utf8_lossy(&medium.manifest().map_err(unreadable)?).into_owned();
-        let signature = medium.signature().map_err(unreadable)?.unwrap_or_default();
+        let medium = Medium::open(dir).map_err(of_medium)?;
+        let manifest = String::from_utf8_lossy(&medium.manifest().map_err(of_medium)?).into_owned();
+        let signature = medium.signature().map_err(of_medium)?.unwrap_or_default();
         // What does not parse has no volumes; what is wrong with it, the server says.
         let survey = BundleManifest::parse(&manifest).map(|(manifest, _)| medium.survey(&manifest).volumes);
         let begin = json!({ "manifest": manifest, "signature": signature, "key": key, "site": self.site });
@@ -93,10 +94,6 @@ impl Args {
         let (answer, outcome) = import(&session, &medium, survey.unwrap_or_default(), &begin)?;
         show(&session, answer, &outcome)
     }
-}
-
-fn unreadable(error: MediumError) -> CliError {
-    CliError::Input(error.to_string())
 }
 
 fn import(

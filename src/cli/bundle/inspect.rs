@@ -3,10 +3,10 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::of_medium;
 use super::report::{Report, Signer};
 use crate::bundle::{
-    Audit, BundleManifest, BundleRefusal, ManifestError, Medium, MediumError, OriginTrust, Survey, VolumeState, audit,
-    verify,
+    Audit, BundleManifest, BundleRefusal, ManifestError, Medium, OriginTrust, Survey, VolumeState, audit, verify,
 };
 use crate::cli::CliError;
 use crate::cli::key::read_key;
@@ -123,17 +123,6 @@ fn refuse_damage(survey: &Survey, audit: Option<&Audit>) -> Result<(), CliError>
         what.push(counted(found, "finding"));
     }
     Err(CliError::Damage(format!("the bundle is not whole here: {}", what.join(", "))))
-}
-
-fn of_medium(error: MediumError) -> CliError {
-    let text = error.to_string();
-    match error {
-        MediumError::NoDirectory { .. } | MediumError::NoBundle { .. } | MediumError::Empty { .. } => {
-            CliError::NotFound(text)
-        }
-        MediumError::Gone { .. } | MediumError::Unreadable { .. } => CliError::Failed(text),
-        _ => CliError::Input(text),
-    }
 }
 
 fn of_manifest(error: &ManifestError) -> CliError {

@@ -30,7 +30,7 @@ pub(in crate::cli) struct Args {
     /// Receipts to take: RECEIPT-….json with its .sig beside it, a directory, RF1:…, or - for standard input
     #[arg(value_name = "FILE|DIR|RF1:…|-")]
     receipts: Vec<String>,
-    /// Write the receipt to this directory, as RECEIPT-<site>-<number>.json and .sig
+    /// Write the receipt to this directory, as RECEIPT-SITE-NUMBER.json and .sig
     #[arg(long, value_name = "DIR", conflicts_with = "receipts")]
     to: Option<PathBuf>,
     /// Show the short receipt as a QR code, and as lines to be typed

@@ -53,7 +53,7 @@ pub(super) struct ReceiptAnswer {
 pub(super) struct SiteAnswer {
     #[schema(value_type = String)]
     name: SiteName,
-    /// Whether the policy in force has a [[site]] of this name.
+    /// Whether the policy in force names the site.
     is_in_policy: bool,
     /// The newest bundle that was written for it.
     newest: Option<ExportAnswer>,

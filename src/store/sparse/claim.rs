@@ -35,7 +35,7 @@ pub fn remove_partial(dir: &Path, blob: &Blake3Digest) -> Result<bool, StoreErro
     }
 }
 
-/// A file that one [`Sparse`] of this process has. Other processes are kept away by the lock of the data directory.
+/// A file that one `Sparse` of this process has. Other processes are kept away by the lock of the data directory.
 #[derive(Debug)]
 pub(super) struct Claim(pub(super) PathBuf);
 

@@ -53,7 +53,7 @@ fn what_is_not_this_bundle_is_named_and_changes_nothing() {
     let theirs = stranger.export(SITE, "full", 1 << 20);
     site.cli(&["bundle", "import", word(&theirs)]).complains(10, &["key"]);
     let empty = tempfile::tempdir().unwrap();
-    site.cli(&["bundle", "import", word(empty.path())]).complains(3, &["mounted"]);
+    site.cli(&["bundle", "import", word(empty.path())]).complains(6, &["mounted"]);
     assert_eq!(site.journal_seq(), seq);
     let mixed = some_of(&bundle, &[]);
     std::fs::copy(other.join(&volumes[0]), mixed.path().join(&volumes[0])).unwrap();
