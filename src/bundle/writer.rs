@@ -153,6 +153,10 @@ impl BundleWriter {
                 false => WriteError::NotEmpty { dir, found },
             });
         }
+        // Tried before a server works for it: the medium may be read-only.
+        let probe = dir.join(format!("{TEMPORARY}probe"));
+        File::create_new(&probe).map_err(|cause| WriteError::of(dir, cause))?;
+        durable::remove_file(&probe).map_err(|cause| WriteError::of(dir, cause))?;
         Ok(Self { dir: dir.to_owned() })
     }
 

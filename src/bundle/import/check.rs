@@ -148,6 +148,7 @@ impl Imports {
     }
 
     fn needed(&self, session: &Session) -> Result<Needed, ImportError> {
+        session.ask_for_ends();
         let objects = &session.manifest.objects;
         let is_wanted = |index: usize, part: usize| {
             let object = objects.get(index);

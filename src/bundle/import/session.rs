@@ -172,6 +172,22 @@ impl Session {
         self.assembling.lock().unwrap_or_else(PoisonError::into_inner).remove(&object);
     }
 
+    /// Asks for a part again of every object whose parts are all here and that nobody puts together: whoever was to do it was
+    /// killed, or had no room. The part that comes is what makes it happen.
+    pub(super) fn ask_for_ends(&self) {
+        for (index, object) in self.missing().filter(|(_, object)| object.parts.len() > 1) {
+            let last = object.parts.len() - 1;
+            let are_all_here = (0..=last).all(|part| self.has_part(object, part));
+            if are_all_here && self.begin_assembly(index) {
+                let path = self.part_path(object, last);
+                if let Err(error) = durable::remove_file(&path) {
+                    tracing::warn!(%error, path = %path.display(), "a part cannot be asked for again");
+                }
+                self.end_assembly(index);
+            }
+        }
+    }
+
     /// Removes the parts of an object that is whole.
     pub(super) fn remove_parts(&self, object: &Object) {
         for part in 0..object.parts.len() {

@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::origin::{Origin, SITE, bodies, offered, word};
+use crate::faults::kill::fault_points_of_imports;
 use crate::support::bodies::Random;
 use crate::support::{Run, Setup, is_full_tier, seed};
 
@@ -44,4 +45,30 @@ fn a_killed_import_goes_on() {
         assert_eq!(left, 0, "progress of an import that has ended");
     }
     site.cli(&["journal", "verify"]).ok();
+}
+
+/// Ends the site at every fault point that only imports pass: the next import goes on from there.
+#[test]
+fn an_import_ended_at_every_fault_point_goes_on() {
+    let points = fault_points_of_imports();
+    assert!(points.len() >= 4, "the sources name few fault points of imports: {points:?}");
+    let origin = Origin::start();
+    origin.publish("1.0", &bodies(1, 3_000_000, 40));
+    let bundle = origin.export(SITE, "full", 1 << 20);
+    for point in points {
+        let mut site = origin.site(Setup::new(), SITE).start();
+        site.stop();
+        site.set_env("RINGFENCE_FAULT", &point);
+        site.start_again();
+        let run = site.cli(&["bundle", "import", word(&bundle)]);
+        assert_ne!(run.code, 0, "{point}: {}", run.stdout);
+        assert!(site.ends_within(Duration::from_secs(5)), "nothing passes {point}");
+        site.kill();
+        site.forget_env("RINGFENCE_FAULT");
+        site.try_start_again().unwrap_or_else(|failure| panic!("after a kill at {point}: {failure}"));
+        assert_eq!(offered(&site, "pc-1"), None, "{point}");
+        site.cli(&["bundle", "import", word(&bundle)]).ok();
+        assert_eq!(offered(&site, "pc-1"), Some("1.0".to_owned()), "{point}");
+        site.cli(&["store", "verify"]).ok();
+    }
 }

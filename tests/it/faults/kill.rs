@@ -116,8 +116,23 @@ fn nothing_acknowledged_is_lost_with_the_index() {
     kill_at_random_points("faults::kill::nothing_acknowledged_is_lost_with_the_index", kills, true);
 }
 
-/// Every name that the sources give to a fault point of the server.
+/// Whether an import passes this fault point, and nothing else: `bundles::kill` does.
+fn is_of_imports(point: &str) -> bool {
+    point.starts_with("import.") || point.starts_with("store.batch-")
+}
+
+/// The fault points that only imports pass.
+pub(crate) fn fault_points_of_imports() -> Vec<String> {
+    all_fault_points().into_iter().filter(|point| is_of_imports(point)).collect()
+}
+
+/// Every name that the sources give to a fault point that publishing, devices and maintenance pass.
 fn fault_points() -> Vec<String> {
+    // The stager's are in a process of its own: `stage.rs` passes those.
+    all_fault_points().into_iter().filter(|point| !point.starts_with("share.stage-") && !is_of_imports(point)).collect()
+}
+
+fn all_fault_points() -> Vec<String> {
     fn collect(dir: &std::path::Path, points: &mut Vec<String>) {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
@@ -135,8 +150,6 @@ fn fault_points() -> Vec<String> {
     }
     let mut points = Vec::new();
     collect(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut points);
-    // The stager's are in a process of its own: `stage.rs` passes those.
-    points.retain(|point| !point.starts_with("share.stage-"));
     points.sort();
     points.dedup();
     points

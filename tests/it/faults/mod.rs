@@ -4,6 +4,6 @@ mod damage;
 mod disk;
 mod inject;
 mod journal;
-mod kill;
+pub(crate) mod kill;
 mod restore;
 mod stage;
