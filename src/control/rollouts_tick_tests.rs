@@ -19,13 +19,18 @@ async fn desk() -> Desk {
 
 /// Offers the version to these canaries, and has each of them report.
 async fn canaries(desk: &Desk, version: &str, numbers: std::ops::Range<u32>, event: ReportEvent) {
+    devices(desk, "canary", version, numbers, event).await;
+}
+
+/// The same with the devices of any ring.
+async fn devices(desk: &Desk, ring: &str, version: &str, numbers: std::ops::Range<u32>, event: ReportEvent) {
     let catalog = &desk.catalog;
     for n in numbers {
-        let (snapshot, device) = (catalog.snapshot(), parse(&format!("canary-{n}")));
+        let (snapshot, device) = (catalog.snapshot(), parse(&format!("{ring}-{n}")));
         let release = snapshot.product(&parse("intel")).unwrap().by_version(&parse(version)).unwrap();
-        catalog.note_offer(&snapshot, &device, release, &parse("canary"), catalog.now());
+        catalog.note_offer(&snapshot, &device, release, &parse(ring), catalog.now());
         let report = Report {
-            id: parse(&format!("{version}-{n}")),
+            id: parse(&format!("{ring}-{version}-{n}")),
             device,
             product: parse("intel"),
             version: parse(version),
@@ -82,6 +87,29 @@ async fn failing_canaries_halt_the_release_and_wake_who_waits() {
         .collect();
     assert_eq!(halts, [(HaltCause::Failures, 6)]);
     assert_eq!(state(&desk.catalog).0, RolloutState::Halted);
+    assert!(advance_rollouts(&desk.catalog).await.unwrap().is_empty());
+}
+
+/// Found by the simulation of offline sites: the end of a withdrawn release and its replacement by a newer one that
+/// completes fell into one commit, which contradicted itself, and nothing of the product moved any more.
+#[tokio::test]
+async fn a_release_that_is_withdrawn_as_a_newer_one_completes_ends_once() {
+    let desk = desk().await;
+    desk.publish("ada", "intel", "1.0", "one").await.unwrap();
+    desk.publish("ada", "intel", "2.0", "two").await.unwrap();
+    advance_rollouts(&desk.catalog).await.unwrap();
+    desk.world.clock.advance(SignedDuration::from_hours(1));
+    canaries(&desk, "2.0", 0..3, ReportEvent::Healthy).await;
+    advance_rollouts(&desk.catalog).await.unwrap();
+    assert_eq!(state(&desk.catalog), (RolloutState::Baking, Some("broad".into())));
+    devices(&desk, "broad", "2.0", 0..30, ReportEvent::Healthy).await;
+    withdraw_release(&desk.catalog, &actor("bo"), &parse("intel"), &parse("1.0"), parse("bad")).await.unwrap();
+    desk.world.clock.advance(SignedDuration::from_hours(30 * 24));
+    advance_rollouts(&desk.catalog).await.unwrap();
+    assert_eq!(state(&desk.catalog).0, RolloutState::Completed);
+    let snapshot = desk.catalog.snapshot();
+    let first = &snapshot.product(&parse("intel")).unwrap().rollouts()[0];
+    assert!(matches!(first.ended(), Some((_, crate::model::End::Ended))), "{:?}", first.ended());
     assert!(advance_rollouts(&desk.catalog).await.unwrap().is_empty());
 }
 

@@ -11,7 +11,7 @@ use super::state::{has_started, is_approved};
 use super::{Exposure, RolloutState, standing};
 use crate::model::policy::{ClassPlan, Policy};
 use crate::model::{
-    Event, Evidence, GateSignal, ProductReleases, Reason, ReleaseState, Rollout, RolloutChange, RolloutKind,
+    Event, Evidence, GateSignal, ProductReleases, Reason, ReleaseState, Rollout, RolloutChange, RolloutId, RolloutKind,
 };
 use crate::policy::health::{Health, Question, Verdict};
 
@@ -35,13 +35,29 @@ pub struct Round<'a> {
 pub fn next_steps(round: &Round<'_>) -> Vec<Event> {
     let mut events = Vec::new();
     for rollout in round.product.rollouts() {
-        events.extend(round.steps_of(rollout));
+        let steps = round.steps_of(rollout);
+        // What one rollout's end does to another that takes a step of its own is for the next round, which sees that step.
+        if steps
+            .iter()
+            .any(|step| rollout_of(step).is_some_and(|id| events.iter().any(|event| rollout_of(event) == Some(id))))
+        {
+            return events;
+        }
+        events.extend(steps);
         if events.iter().any(|event| !matches!(event, Event::RolloutChanged { rollout: id, .. } if *id == rollout.id)) {
             // A halt, a freeze or a rollback: everything else looks at the new state first.
             return events;
         }
     }
     events
+}
+
+/// The rollout that an event changes.
+fn rollout_of(event: &Event) -> Option<RolloutId> {
+    match event {
+        Event::RolloutChanged { rollout, .. } => Some(*rollout),
+        _ => None,
+    }
 }
 
 impl Round<'_> {
