@@ -18,6 +18,9 @@ pub const FORMAT: u32 = 1;
 /// The longest manifest that is read.
 pub const MANIFEST_MAX_BYTES: usize = 64 << 20;
 
+/// The longest state object: its content becomes one event of the site's journal, with room for the rest of its line.
+pub const STATE_MAX_BYTES: u64 = 15 << 20;
+
 const ID_KEY: &str = ",\"id\":\"";
 const ID_END: &str = "\"}";
 const TAIL_BYTES: usize = ID_KEY.len() + 64 + ID_END.len();

@@ -49,8 +49,8 @@ pub use import::{
     Begun, Brought, Damaged, Finished, IMPORTS_OPEN_MAX, ImportError, ImportOptions, Imports, Needed, NeededSpan, Taken,
 };
 pub use manifest::{
-    BundleManifest, Encoding, FORMAT, Held, MANIFEST_MAX_BYTES, ManifestError, Object, Packed, Part, Segment, Totals,
-    Volume,
+    BundleManifest, Encoding, FORMAT, Held, MANIFEST_MAX_BYTES, ManifestError, Object, Packed, Part, STATE_MAX_BYTES,
+    Segment, Totals, Volume,
 };
 pub use medium::{MANIFEST_NAME, Medium, MediumError, MediumFile, SIGNATURE_NAME, Survey, VolumeState};
 pub use root::root_of;

@@ -137,9 +137,20 @@ impl Client {
             self.accept(status, &bytes)?;
             confirmed.filter(|reached| *reached > offset).ok_or_else(|| self.not_understood("no Upload-Offset"))
         };
+        self.watched(exchange, sent, offset, progress).await
+    }
+
+    /// An exchange that sends a file from `from` on: tells how far it is, and gives it up when nothing moves any more.
+    pub(super) async fn watched<T>(
+        &self,
+        exchange: impl Future<Output = Result<T, ClientError>>,
+        sent: &Mutex<Sent>,
+        from: u64,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<T, ClientError> {
         tokio::pin!(exchange);
         let mut ticks = tokio::time::interval(TICK);
-        let (mut last, mut quiet) = (offset, Duration::ZERO);
+        let (mut last, mut quiet) = (from, Duration::ZERO);
         loop {
             tokio::select! {
                 answer = &mut exchange => return answer,

@@ -2,7 +2,6 @@
 
 use std::io::SeekFrom;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde_json::Value;
@@ -11,9 +10,6 @@ use tokio::io::AsyncSeekExt as _;
 
 use super::body::{FileBody, RequestBody, Sent};
 use super::{Client, ClientError};
-
-/// How often progress is reported and a stall looked for.
-const TICK: Duration = Duration::from_millis(100);
 
 /// How the sending of a piece ended.
 #[derive(Debug)]
@@ -71,22 +67,7 @@ impl Client {
             let (status, bytes) = self.read(response).await?;
             self.accept(status, &bytes)
         };
-        tokio::pin!(exchange);
-        let mut ticks = tokio::time::interval(TICK);
-        let (mut last, mut quiet) = (0, Duration::ZERO);
-        loop {
-            tokio::select! {
-                answer = &mut exchange => return answer,
-                _ = ticks.tick() => {}
-            }
-            let position = sent.lock().unwrap_or_else(PoisonError::into_inner).position;
-            quiet = if position == last { quiet + TICK } else { Duration::ZERO };
-            last = position;
-            if quiet >= self.options.upload.stall_timeout {
-                return Err(self.timed_out(quiet));
-            }
-            progress(position);
-        }
+        self.watched(exchange, sent, 0, progress).await
     }
 
     /// `DELETE path`.

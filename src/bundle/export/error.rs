@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::SESSIONS_MAX;
-use crate::bundle::{EncodeError, ManifestError, PlanError, ScopeError};
+use crate::bundle::{EncodeError, ManifestError, PlanError, STATE_MAX_BYTES, ScopeError};
 use crate::catalog::ReadOnly;
 use crate::journal::JournalError;
 use crate::model::{Blake3Digest, GroupName, SiteName};
@@ -16,6 +16,15 @@ pub enum ExportError {
     /// What the site is given cannot be told.
     #[error(transparent)]
     Scope(#[from] ScopeError),
+    /// What the site is given does not fit into one event of its journal.
+    #[error(
+        "what the site is given has {bytes} bytes of decisions, and {STATE_MAX_BYTES} fit into a bundle: give it fewer \
+         groups, or a shorter preload"
+    )]
+    StateTooLong {
+        /// How long it is.
+        bytes: u64,
+    },
     /// A group was named twice.
     #[error("group {0} is named twice")]
     GroupTwice(GroupName),

@@ -8,7 +8,8 @@ use super::pack::{Bases, PackedSet, pack};
 use super::session::{ExportSession, Made};
 use super::{ExportError, ExportRequest, Exporter, Issuer};
 use crate::bundle::{
-    BundleManifest, FORMAT, Held, Layout, PackedObject, Scope, Terms, Totals, VolumeOf, VolumePlan, root_of, scope,
+    BundleManifest, FORMAT, Held, Layout, PackedObject, STATE_MAX_BYTES, Scope, Terms, Totals, VolumeOf, VolumePlan,
+    root_of, scope,
 };
 use crate::model::policy::{Policy, SiteRule};
 use crate::model::{Blake3Digest, GroupName, JournalPlace, ObjectRef, Sha256Digest, SiteContent, Snapshot, Span};
@@ -98,6 +99,9 @@ fn groups(
 fn store_state(store: &FsBlobs, content: &SiteContent) -> Result<(ObjectRef, Committed), ExportError> {
     // Maps with text keys and numbers: there is nothing in it that JSON cannot carry.
     let json = serde_json::to_vec(content).unwrap_or_default();
+    if json.len() as u64 > STATE_MAX_BYTES {
+        return Err(ExportError::StateTooLong { bytes: json.len() as u64 });
+    }
     let state = ObjectRef { blake3: Blake3Digest::of(&json), sha256: Sha256Digest::of(&json), size: json.len() as u64 };
     Ok((state, take_blocking(store, state, &json[..])?))
 }
@@ -144,4 +148,31 @@ fn lay_out(
     manifest.objects = objects;
     manifest.volumes = layout.volumes();
     Ok((manifest, layout))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::journal::MAX_LINE_BYTES;
+    use crate::model::{Actor, SitePolicy, Stamp};
+    use crate::store::FsBlobsOptions;
+
+    #[test]
+    fn what_would_not_fit_into_the_sites_journal_is_refused_at_the_origin() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FsBlobs::open(dir.path(), &FsBlobsOptions::default()).unwrap();
+        let of_length = |length: usize| {
+            let text = "x".repeat(length);
+            let applied = Stamp { at: Timestamp::UNIX_EPOCH, by: Actor::system() };
+            let policy = SitePolicy { seq: 1, applied, digest: Blake3Digest::of(text.as_bytes()), text };
+            SiteContent { policy: Some(policy), ..SiteContent::default() }
+        };
+        let refused = store_state(&store, &of_length(STATE_MAX_BYTES as usize)).unwrap_err();
+        assert!(matches!(refused, ExportError::StateTooLong { .. }), "{refused}");
+        let (state, _kept) = store_state(&store, &of_length(STATE_MAX_BYTES as usize - 1_000)).unwrap();
+        // A site's groups and keys, which stand in the same line, have a mebibyte.
+        assert!(state.size as usize + (1 << 20) <= MAX_LINE_BYTES);
+    }
 }

@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 use crate::bundle::{BundleManifest, root_of};
 use crate::model::{Blake3Digest, ObjectRef, SiteContent, Snapshot};
 
-/// The largest state object that is read: it becomes one event of the journal.
-pub(super) const STATE_MAX_BYTES: u64 = 48 << 20;
-
 /// What the site is given, and what it holds then.
 #[derive(Debug)]
 pub(super) struct Content {

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::content::{Content, STATE_MAX_BYTES};
+use super::content::Content;
 use super::error::ImportError;
 use super::layout::Layout;
 use super::take::ARRIVING;
 use super::trust::Verified;
-use crate::bundle::{BundleManifest, Object, OriginTrust};
+use crate::bundle::{BundleManifest, Object, OriginTrust, STATE_MAX_BYTES};
 use crate::catalog::Catalog;
 use crate::model::{Blake3Digest, BundleId, KeyId, ObjectRef, PublicKey, Reason};
 use crate::store::{BlobStore as _, Protection};

@@ -131,7 +131,7 @@ impl From<ExportError> for Problem {
         let status = match &error {
             E::Scope(ScopeError::NoGroup(_) | ScopeError::TooMuch) => StatusCode::UNPROCESSABLE_ENTITY,
             E::Scope(ScopeError::NoPolicy | ScopeError::Unreadable) => StatusCode::CONFLICT,
-            E::GroupTwice(_) | E::Plan(_) | E::Manifest(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            E::StateTooLong { .. } | E::GroupTwice(_) | E::Plan(_) | E::Manifest(_) => StatusCode::UNPROCESSABLE_ENTITY,
             E::TooMany => return Self::try_again(60, &error.to_string()),
             E::Overtaken { .. } | E::IsSite | E::Missing { .. } => StatusCode::CONFLICT,
             E::Store(store) | E::Intake(IntakeError::Store(store)) => return store_failed(store),

@@ -5,14 +5,10 @@ mod liar;
 mod lies;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Setup, TestServer};
-
-/// How long a mirror may take to do what it is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::support::{Setup, TestServer, wait_until};
 
 /// The public key that a server signs with.
 fn key_of(server: &TestServer) -> String {
@@ -37,19 +33,6 @@ fn start_mirror(origin: &TestServer, upstream: &str, name: &str) -> TestServer {
 /// A mirror of a server.
 fn mirror_of(origin: &TestServer, upstream: &TestServer, name: &str) -> TestServer {
     start_mirror(origin, &format!("http://{}", upstream.admin), name)
-}
-
-/// Waits until it is so.
-#[track_caller]
-fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < until, "it never came: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Waits until the mirror has the origin's last event.

@@ -3,15 +3,10 @@
 mod links;
 mod pulling;
 
-use std::time::{Duration, Instant};
-
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use serde_json::Value;
 
-use crate::support::{Answer, Setup, TestServer, request};
-
-/// How long something may take on a machine that does other things, too.
-const PATIENCE: Duration = Duration::from_secs(90);
+use crate::support::{Answer, Setup, TestServer, request, wait_until};
 
 /// Limits that no test reaches by being many.
 const LIMITS: &str = "[limits]\nrequests_per_second_per_address = 1000000\nrequests_per_second_per_device = 1000000\n\
@@ -40,19 +35,6 @@ fn mirror(origin: &TestServer, upstream: &TestServer, name: &str, keys: &str) ->
         shown.lines().nth(1).unwrap()
     );
     setup.config(&table)
-}
-
-/// Waits until it is so.
-#[track_caller]
-fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < until, "it never came: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// How far filling is, once it was looked at.

@@ -10,6 +10,7 @@ pub(crate) mod run;
 pub(crate) mod server;
 pub(crate) mod shares;
 pub(crate) mod tools;
+pub(crate) mod wait;
 
 pub(crate) use bodies::{random_bytes, sha256_hex};
 pub(crate) use http::{Answer, request};
@@ -20,3 +21,4 @@ pub(crate) use run::Run;
 pub(crate) use server::{POLICY, Setup, TestServer};
 pub(crate) use shares::ShareServer;
 pub(crate) use tools::{have, is_full_tier, seed, skip};
+pub(crate) use wait::wait_until;
