@@ -121,6 +121,7 @@ pub(super) fn spawn(
     tasks.spawn(mirror.clone().follow(stop.clone()));
     tasks.spawn(mirror.clone().push_tallies(stop.clone()));
     tasks.spawn(mirror.clone().fetch_manifests(stop.clone()));
+    tasks.spawn(mirror.clone().keep_statements(stop.clone()));
     tasks.spawn(watch(core.catalog.clone(), mirror.clone(), alerts.clone(), stop.clone()));
 }
 

@@ -68,7 +68,7 @@ impl Mirror {
     pub fn open(options: MirrorOptions, catalog: Arc<Catalog>, upstream: Upstream) -> io::Result<Self> {
         durable::create_dir_durably(&options.dir)?;
         let kept = Arc::new(KeptFile::open(options.dir.join("trust.json"), &options.origin_keys)?);
-        let relay = Relay::new(upstream.clone(), options.dir.join("manifests"), kept.clone())?;
+        let relay = Relay::new(upstream.clone(), &options.dir, kept.clone())?;
         let watch = Watch::default();
         watch.lock().signed_sequence = kept.get().seen.map_or(0, |(sequence, _)| sequence);
         Ok(Self { options, catalog, upstream, kept, watch, relay })

@@ -16,6 +16,7 @@ mod push;
 mod relay;
 mod source;
 mod standing;
+mod statements;
 #[cfg(test)]
 mod tests;
 mod trouble;

@@ -1,4 +1,5 @@
-//! What the devices here said, told to the upstream; and manifests that devices will ask for, fetched ahead.
+//! What the devices here said, told to the upstream; manifests that devices will ask for, fetched ahead; and what was
+//! signed for devices, kept for the next start.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use super::relay::RelayError;
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How often it is told although nothing is new: the upstream may have lost it.
 const TELL_EVERY: Duration = Duration::from_secs(300);
+/// How often what was signed for devices is written to the disk: a process that is killed loses no more.
+const KEEP_EVERY: Duration = Duration::from_secs(120);
 /// How many releases of each product have their manifests fetched ahead: the newest.
 const AHEAD_MAX: usize = 20;
 
@@ -63,6 +66,21 @@ impl Mirror {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = work => {}
+            }
+        }
+    }
+
+    /// Writes what was signed for devices to the disk now and then, and once more when stopped.
+    pub async fn keep_statements(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            let is_last = tokio::time::timeout(KEEP_EVERY, stop.cancelled()).await.is_ok();
+            let mirror = self.clone();
+            let kept = tokio::task::spawn_blocking(move || mirror.relay().keep_statements(mirror.catalog.clock_now()));
+            if let Ok(Err(error)) = kept.await {
+                tracing::warn!(%error, "what the origin signed for devices cannot be kept; after a restart it is asked for again");
+            }
+            if is_last {
+                return;
             }
         }
     }

@@ -1,11 +1,11 @@
 //! What the origin signs for devices, asked for on their behalf and kept: a mirror signs nothing itself.
 //!
 //! Every text is checked before it is passed on. Manifests are kept for good, on the disk; what a device is to have is
-//! kept in memory until it expires, and given again while this server decides the same.
+//! kept until it expires, and given again while this server decides the same.
 
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use super::kept::KeptFile;
 use super::protocol::Ask;
+use super::statements::{Known, Statements};
 use super::trust::{signer, trusted};
 use super::upstream::Upstream;
 use crate::client::{ClientError, Refusal};
@@ -21,8 +22,6 @@ use crate::model::{Blake3Digest, ReleaseId, Snapshot};
 use crate::signing::{Freshness, OfferLine, Signed, view_of};
 use crate::sys::durable;
 
-/// Statements kept; past that they start anew.
-const STATEMENTS_MAX: usize = 16_384;
 /// Manifests kept in memory beside the disk.
 const MANIFESTS_MAX: usize = 4_096;
 /// Questions that the upstream is asked at once, and how long one waits for its turn.
@@ -61,15 +60,24 @@ pub struct Relay {
     dir: PathBuf,
     kept: Arc<KeptFile>,
     manifests: Mutex<HashMap<ReleaseId, Signed>>,
-    statements: Mutex<HashMap<Ask, (Freshness, Signed)>>,
+    statements: Statements,
     turns: Semaphore,
 }
 
 impl Relay {
-    pub(super) fn new(upstream: Upstream, dir: PathBuf, kept: Arc<KeptFile>) -> io::Result<Self> {
-        durable::create_dir_durably(&dir)?;
-        let (manifests, statements) = (Mutex::default(), Mutex::default());
-        Ok(Self { upstream, dir, kept, manifests, statements, turns: Semaphore::new(AT_ONCE) })
+    /// Keeps what it needs under `dir`.
+    pub(super) fn new(upstream: Upstream, dir: &Path, kept: Arc<KeptFile>) -> io::Result<Self> {
+        let manifests = dir.join("manifests");
+        durable::create_dir_durably(&manifests)?;
+        let statements = Statements::open(dir.join("statements.jsonl"));
+        Ok(Self {
+            upstream,
+            dir: manifests,
+            kept,
+            manifests: Mutex::default(),
+            statements,
+            turns: Semaphore::new(AT_ONCE),
+        })
     }
 
     /// A release's manifest as the origin signed it.
@@ -110,8 +118,7 @@ impl Relay {
         offers: &[OfferLine],
         now: Timestamp,
     ) -> Result<Signed, RelayError> {
-        let known = self.statements.lock().unwrap_or_else(PoisonError::into_inner).get(&ask).cloned();
-        let known = known.filter(|(said, _)| now < said.expires && said.offers == offers);
+        let known = self.known(snapshot, &ask, now).filter(|(said, _)| said.offers == offers);
         if let Some((_, signed)) =
             known.as_ref().filter(|(said, _)| now.as_second() - said.at.as_second() < REUSED_FOR_S)
         {
@@ -125,12 +132,27 @@ impl Relay {
             Err(error) => return Err(error),
         };
         let said = self.check_freshness(snapshot, &ask, &signed, now)?;
-        let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
-        if statements.len() >= STATEMENTS_MAX {
-            statements.clear();
-        }
-        statements.insert(ask, (said, signed.clone()));
+        self.statements.insert(ask, said, signed.clone(), now);
         Ok(signed)
+    }
+
+    /// What was signed for this question before, and can still be passed on.
+    fn known(&self, snapshot: &Snapshot, ask: &Ask, now: Timestamp) -> Option<(Freshness, Signed)> {
+        let Known { said, signed, is_checked } = self.statements.get(ask, now)?;
+        if !is_checked {
+            if let Err(error) = self.check_freshness(snapshot, ask, &signed, now) {
+                tracing::info!(%error, "what was signed before the last start is asked for again");
+                self.statements.remove(ask);
+                return None;
+            }
+            self.statements.insert(ask.clone(), said.clone(), signed.clone(), now);
+        }
+        Some((said, signed))
+    }
+
+    /// Writes what was signed for devices to the disk, so that the next start has it. Blocks.
+    pub(super) fn keep_statements(&self, now: Timestamp) -> io::Result<()> {
+        self.statements.keep(now)
     }
 
     async fn ask(&self, ask: &Ask) -> Result<Signed, RelayError> {

@@ -40,7 +40,8 @@ pub(super) enum Trouble {
     /// It is another journal.
     #[error(
         "the upstream's journal is another one: event {sequence} is {theirs} there and {ours} here; nothing is taken \
-         from it. If the origin was restored from a backup, empty this mirror's data directory to follow it anew"
+         from it. If the origin was restored from a backup, stop this mirror and remove all but blobs/ from its data \
+         directory to follow it anew"
     )]
     Forked { sequence: u64, ours: Blake3Digest, theirs: Blake3Digest },
     /// A line is not what a line is.

@@ -202,7 +202,8 @@ fn a_mirror_serves_on_without_its_origin_and_starts_without_it() {
     mirror.start_again();
     assert_eq!(offered(&mirror), before);
     ask(&mirror, "pc-1", &format!("/v1/manifests/{release}")).expect(200);
-    let refused = ask(&mirror, "pc-1", "/v1/freshness").expect(503);
+    assert_eq!(ask(&mirror, "pc-1", "/v1/freshness").expect(200).json(), statement, "it outlives the process");
+    let refused = ask(&mirror, "pc-2", "/v1/freshness").expect(503);
     assert!(refused.text().contains("signed by its origin alone"), "{}", refused.text());
     mirror.api("GET", "/readyz", None).expect(200);
     let metrics = mirror.api("GET", "/metrics", None).expect(200).text();

@@ -129,7 +129,7 @@ fn an_older_journal_is_an_alarm_also_after_a_restart() {
 
 #[test]
 fn a_forked_journal_stops_the_mirror_which_serves_on() {
-    let (mut origin, liar, mirror) = world();
+    let (mut origin, liar, mut mirror) = world();
     // The origin as a backup has it: same key, same past, another future.
     origin.stop();
     let twin = Setup::new();
@@ -155,6 +155,20 @@ fn a_forked_journal_stops_the_mirror_which_serves_on() {
     assert_eq!(standing(&mirror)["doing"], "stopped");
     liar.speak_for(origin.admin);
     wait_until_well(&mirror);
+    // Whoever wants the other history takes away all but the blobs, as docs/mirrors.md says.
+    mirror.stop();
+    for entry in std::fs::read_dir(mirror.data()).unwrap().map(|entry| entry.unwrap().path()) {
+        match entry.file_name() {
+            Some(name) if name == "blobs" => {}
+            _ if entry.is_dir() => std::fs::remove_dir_all(&entry).unwrap(),
+            _ => std::fs::remove_file(&entry).unwrap(),
+        }
+    }
+    liar.speak_for(twin.admin);
+    mirror.start_again();
+    wait_for_head(&twin, &mirror);
+    assert_eq!(hash(&mirror), hash(&twin));
+    mirror.cli(&["store", "verify"]).ok();
 }
 
 #[test]
