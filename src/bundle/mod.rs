@@ -24,7 +24,7 @@ pub mod receive;
 mod root;
 mod scope;
 #[cfg(test)]
-mod sim_tests;
+pub(crate) mod sim_tests;
 pub mod standing;
 #[cfg(test)]
 pub(crate) mod testing;

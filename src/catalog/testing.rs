@@ -143,3 +143,72 @@ pub(crate) async fn release_added(catalog: &Catalog, product: &str, version: &st
     let sequence = catalog.snapshot().product(&manifest.product).unwrap().next_sequence();
     Event::ReleaseAdded { release: manifest.id(), sequence, manifest, approval: ApprovalRule::Auto }
 }
+
+/// What is counted over the seeds of a simulation.
+pub(crate) trait Tallied: Default + Send + std::fmt::Debug {
+    fn add(&mut self, other: &Self);
+    /// A simulation in which something never happens says nothing about it.
+    fn assert_everything_happened(&self);
+}
+
+/// A [`Tallied`] with these counts.
+macro_rules! tally {
+    ($($name:ident),*) => {
+        /// How often what happened.
+        #[derive(Debug, Clone, Default)]
+        pub(super) struct Tally {
+            $(pub(super) $name: u64,)*
+        }
+
+        impl crate::catalog::testing::Tallied for Tally {
+            fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+
+            fn assert_everything_happened(&self) {
+                $(assert!(self.$name > 0, "never: {}", stringify!($name));)*
+            }
+        }
+    };
+}
+pub(crate) use tally;
+
+/// Runs a simulation for seeds from 0 on, `full` of them in the full tier and `smoke` else, on all cores. `RINGFENCE_SEED`
+/// takes that one alone; `RINGFENCE_SEEDS=FROM..TO` takes these.
+pub(crate) fn over_seeds<T: Tallied>(full: u64, smoke: u64, run: impl Fn(u64) -> T + Sync + std::panic::RefUnwindSafe) {
+    let is_full = std::env::var("RINGFENCE_TIER").is_ok_and(|tier| tier == "full");
+    let given: Option<u64> = std::env::var("RINGFENCE_SEED").ok().and_then(|text| text.parse().ok());
+    let range = std::env::var("RINGFENCE_SEEDS").ok().and_then(|text| {
+        let (from, to) = text.split_once("..")?;
+        Some(from.parse().ok()?..to.parse().ok()?)
+    });
+    let seeds = range.unwrap_or_else(|| given.map_or(0..if is_full { full } else { smoke }, |seed| seed..seed + 1));
+    let next = std::sync::atomic::AtomicU64::new(seeds.start);
+    let work = || {
+        let mut tally = T::default();
+        loop {
+            let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if seed >= seeds.end {
+                return tally;
+            }
+            let ran = std::panic::catch_unwind(|| run(seed));
+            tally.add(&ran.unwrap_or_else(|panic| {
+                eprintln!("repeat with RINGFENCE_SEED={seed}");
+                std::panic::resume_unwind(panic)
+            }));
+        }
+    };
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let tally = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let mut all = T::default();
+        for worker in running {
+            all.add(&worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        all
+    });
+    eprintln!("seeds {seeds:?}: {tally:?}");
+    if given.is_none() {
+        tally.assert_everything_happened();
+    }
+}

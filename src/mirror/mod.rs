@@ -14,6 +14,8 @@ mod protocol;
 mod pull;
 mod push;
 mod relay;
+#[cfg(test)]
+mod sim_tests;
 mod source;
 mod standing;
 mod statements;

@@ -1,6 +1,7 @@
 //! The origin: it publishes, holds, withdraws, goes back and changes its mind, as dice tell it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -35,12 +36,11 @@ pub(super) struct Exported {
     pub(super) held: BTreeMap<Blake3Digest, ObjectRef>,
 }
 
-pub(super) struct Origin {
-    /// Goes when this does.
-    _world: World,
-    pub(super) catalog: Arc<Catalog>,
+pub(crate) struct Origin {
+    world: World,
+    pub(crate) catalog: Arc<Catalog>,
     pub(super) exporter: Arc<Exporter>,
-    pub(super) key: Arc<SecretKey>,
+    pub(crate) key: Arc<SecretKey>,
     pub(super) exports: BTreeMap<BundleId, Exported>,
     published: u64,
     variant: u64,
@@ -119,7 +119,7 @@ pub(super) fn reason() -> Reason {
 }
 
 impl Origin {
-    pub(super) async fn new(clock: &Arc<ManualClock>, dice: &mut Dice) -> Self {
+    pub(crate) async fn new(clock: &Arc<ManualClock>, dice: &mut Dice) -> Self {
         let world = world(clock);
         let catalog = world.catalog();
         let grace = SignedDuration::from_hours(3);
@@ -139,15 +139,20 @@ impl Origin {
             added,
         ];
         commit(&catalog, events).await;
-        Self { _world: world, catalog, exporter, key, exports: BTreeMap::new(), published: 0, variant: 0 }
+        Self { world, catalog, exporter, key, exports: BTreeMap::new(), published: 0, variant: 0 }
     }
 
-    pub(super) fn now(&self) -> Timestamp {
+    /// Where its journal lies.
+    pub(crate) fn journal_dir(&self) -> &Path {
+        &self.world.options.journal_dir
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
         self.catalog.now()
     }
 
     /// Signs with another key from now on, which the present one vouches for.
-    pub(super) async fn rotate(&mut self, dice: &mut Dice) {
+    pub(crate) async fn rotate(&mut self, dice: &mut Dice) {
         let next = SecretKey::from_random(dice.bytes(), dice.bytes());
         let present = &self.key;
         let by = present.public().id;
@@ -163,7 +168,7 @@ impl Origin {
     }
 
     /// What happens in some hours.
-    pub(super) async fn live(&mut self, dice: &mut Dice, is_release_day: bool) {
+    pub(crate) async fn live(&mut self, dice: &mut Dice, is_release_day: bool) {
         for (feed, percent) in [(FEEDS[0], 60), (FEEDS[1], 40)] {
             if dice.chance(percent) {
                 self.publish(feed, 4 + dice.below(20), false).await;
@@ -303,6 +308,6 @@ impl Origin {
 }
 
 /// All keys that a journal knows, as sites are told of them.
-pub(super) fn keys_of(snapshot: &Snapshot) -> KeysDocument {
+pub(crate) fn keys_of(snapshot: &Snapshot) -> KeysDocument {
     crate::control::testing::origin().document_for_sites(snapshot)
 }

@@ -12,12 +12,12 @@ use crate::catalog::{Catalog, CatalogOptions};
 use crate::sys::clock::ManualClock;
 
 /// A directory in memory where there is one: thousands of fsyncs cost nothing there.
-pub(super) fn temp_dir() -> TempDir {
+pub(crate) fn temp_dir() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// A world of this clock.
-pub(super) fn world(clock: &Arc<ManualClock>) -> World {
+pub(crate) fn world(clock: &Arc<ManualClock>) -> World {
     let dir = temp_dir();
     let model = World::new().options;
     let at = |name: &str| dir.path().join(name);
@@ -27,7 +27,7 @@ pub(super) fn world(clock: &Arc<ManualClock>) -> World {
 }
 
 /// Lets go of a catalog, and waits until nobody has it.
-pub(super) async fn close(catalog: Arc<Catalog>) {
+pub(crate) async fn close(catalog: Arc<Catalog>) {
     let left = Arc::downgrade(&catalog);
     drop(catalog);
     while left.strong_count() > 0 {
@@ -35,7 +35,7 @@ pub(super) async fn close(catalog: Arc<Catalog>) {
     }
 }
 
-pub(super) fn copy_tree(from: &Path, to: &Path) {
+pub(crate) fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -48,7 +48,7 @@ pub(super) fn copy_tree(from: &Path, to: &Path) {
     }
 }
 
-pub(super) fn empty(dir: &Path) {
+pub(crate) fn empty(dir: &Path) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -13,34 +13,13 @@ use super::random::Dice;
 use super::site::{Outcome, Site};
 use crate::bundle::receipt::About;
 use crate::bundle::{ImportError, Since};
-use crate::catalog::testing::START;
+use crate::catalog::testing::{START, tally};
 use crate::model::BundleBase;
 use crate::sys::clock::ManualClock;
 
 const DAYS: u64 = 30;
 const STEPS_A_DAY: u64 = 4;
 const VOLUMES: [u64; 4] = [8 << 10, 12 << 10, 32 << 10, 1 << 20];
-
-macro_rules! tally {
-    ($($name:ident),*) => {
-        /// How often what happened.
-        #[derive(Debug, Clone, Default)]
-        pub(super) struct Tally {
-            $(pub(super) $name: u64,)*
-        }
-
-        impl Tally {
-            pub(super) fn add(&mut self, other: &Self) {
-                $(self.$name += other.$name;)*
-            }
-
-            /// A simulation in which something never happens says nothing about it.
-            pub(super) fn assert_everything_happened(&self) {
-                $(assert!(self.$name > 0, "never: {}", stringify!($name));)*
-            }
-        }
-    };
-}
 
 tally!(
     exports,
