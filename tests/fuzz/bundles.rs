@@ -1,20 +1,29 @@
 //! Bundles on a medium, as anybody may have changed them: bytes, lengths, names, files left out or there twice.
 //!
 //! An input is all files of a directory, one after the other, each behind a line with its name and its length. It is
-//! written into a directory, and read as `bundle inspect --verify` reads it.
+//! written into a directory, read as `bundle inspect --verify` reads it, and imported into two sites as `bundle import`
+//! does it: an empty one, and one that serves from a bundle already. Then once more with the manifest signed as it is now.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use ringfence::bundle::{
-    BundleManifest, Encoding, Medium, OriginTrust, Survey, VolumeState, audit, verify, volume_name,
+    Brought, BundleManifest, Encoding, Medium, OriginTrust, Survey, VolumeState, audit, verify, volume_name,
 };
 use ringfence::model::Blake3Digest;
+use ringfence::signing::Signature;
 
-use super::bundle::testing::{Make, TestBundle, secret};
+use super::bundle::testing::{TestBundle, secret};
+use super::memory::Peak;
 use super::runner::{Outcome, outcome};
+use super::sent;
+use super::site::{Site, names};
+
+/// What reading and taking a bundle may take of memory, whatever it says of itself.
+const MEMORY_MAX_BYTES: u64 = 128 << 20;
 
 /// The names and bytes of a directory.
 type Files = BTreeMap<String, Vec<u8>>;
@@ -23,20 +32,21 @@ type Files = BTreeMap<String, Vec<u8>>;
 pub(crate) struct Carried {
     bundles: Vec<TestBundle>,
     dir: tempfile::TempDir,
+    sites: [Site; 2],
+    /// How many were applied by each site: as they came, and signed anew.
+    applied: [Cell<u64>; 4],
+    peak_bytes: Cell<u64>,
 }
 
 impl Carried {
     pub(crate) fn new() -> Self {
-        let noise: Vec<u8> = (0..3_000_u32).flat_map(|index| index.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
-        let mut split = Make::new(&[&noise, &b"the same again, ".repeat(400), b"short"]);
-        split.volume_bytes = 8 * 1024;
-        let mut next = Make::new(&[b"another", b"bundle"]);
-        next.sequence = 2;
-        let bundles = vec![split.bundle(), next.bundle(), Make::new(&[]).bundle()];
+        let bundles = sent::bundles();
         // In memory where that is to be had: a hundred thousand directories are written.
         let place = Some(Path::new("/dev/shm")).filter(|place| place.is_dir());
         let dir = place.map_or_else(tempfile::tempdir, tempfile::tempdir_in).unwrap();
-        Self { bundles, dir }
+        let at = |name: &str| dir.path().join(name);
+        let sites = [Site::new(at("empty"), None), Site::new(at("serving"), Some(&bundles[0]))];
+        Self { bundles, dir, sites, applied: Default::default(), peak_bytes: Cell::new(0) }
     }
 
     pub(crate) fn inputs(&self) -> Vec<Vec<u8>> {
@@ -46,24 +56,81 @@ impl Carried {
         let (one, two) = (mixed["vol-0001.tar"].clone(), mixed["vol-0002.tar"].clone());
         mixed.extend([("vol-0001.tar".to_owned(), two), ("vol-0002.tar".to_owned(), one.clone())]);
         inputs.push(joined(&mixed));
-        mixed.insert("vol-0001.tar".to_owned(), self.bundles[1].volumes[0].clone());
+        mixed.insert("vol-0001.tar".to_owned(), self.bundles[2].volumes[0].clone());
         mixed.insert("VOL-0002.tar".to_owned(), one);
         inputs.push(joined(&mixed));
         inputs
     }
 
-    /// Reads one directory. Nothing of it changes, and what is taken is what was sent.
+    /// Reads and imports one directory. Nothing of it changes, and what is taken is what was sent.
     pub(crate) fn attempt(&self, input: &[u8]) -> Outcome {
         let files = split(input);
         let dir = self.dir.path().join("medium");
         fs::create_dir(&dir).unwrap();
         files.iter().for_each(|(name, bytes)| fs::write(dir.join(name), bytes).unwrap());
         let before = stamps(&dir);
-        let as_it_is = self.read(&dir, &files);
-        let resigned = self.read_resigned(&dir, &files);
+        let peak = Peak::begin();
+        let mut seen = outcome(&(self.read(&dir, &files), self.read_resigned(&dir, &files)));
+        for said in self.import(&dir, &files) {
+            seen = seen.wrapping_mul(31).wrapping_add(outcome(&said));
+        }
+        let peak_bytes = peak.map_or(0, |peak| peak.bytes());
+        assert!(peak_bytes <= MEMORY_MAX_BYTES, "{peak_bytes} bytes of memory were taken");
+        self.peak_bytes.set(self.peak_bytes.get().max(peak_bytes));
         assert_eq!(stamps(&dir), before, "the medium was changed");
         fs::remove_dir_all(&dir).unwrap();
-        outcome(&(as_it_is, resigned))
+        assert!(names(self.dir.path()).iter().all(|name| matches!(name.as_str(), "empty" | "serving")));
+        seen
+    }
+
+    /// Whether all that can be applied was, and says how often.
+    pub(crate) fn end(&self) {
+        let applied = self.applied.each_ref().map(Cell::get);
+        eprintln!(
+            "bundles: {applied:?} were applied by the empty site, signed anew, by the serving one, signed anew; at most {} KiB \
+             of memory for one",
+            self.peak_bytes.get() / 1024
+        );
+        assert!(applied.iter().all(|count| *count > 0), "an import that nothing ends proves little");
+    }
+
+    /// What both sites say of it, as it is and signed anew.
+    fn import(&self, dir: &Path, files: &Files) -> Vec<String> {
+        let Ok(medium) = Medium::open(dir) else { return Vec::new() };
+        let (Ok(text), Ok(signature)) = (medium.manifest(), medium.signature()) else { return Vec::new() };
+        let manifest = String::from_utf8_lossy(&text).into_owned();
+        let as_it_is = Brought { manifest, signature: signature.unwrap_or_default(), ..Brought::default() };
+        let resigned = files.get("BUNDLE.json").and_then(|bytes| resigned(bytes)).map(|manifest| {
+            let signature = secret().sign(manifest.as_bytes(), "x");
+            Brought { manifest, signature, ..Brought::default() }
+        });
+        // What was sent is not signed anew: that would be the same once more.
+        let resigned = resigned.filter(|brought| self.sent(brought).is_none());
+        let mut said = Vec::new();
+        for (site, applied) in self.sites.iter().zip(self.applied.chunks(2)) {
+            let imported = site.import(&medium, &as_it_is);
+            assert!(!imported.was_begun || self.is_sent(&as_it_is), "begun, and not what was sent");
+            applied[0].set(applied[0].get() + u64::from(imported.was_applied));
+            said.push(imported.said);
+            if let Some(brought) = &resigned {
+                let imported = site.import(&medium, brought);
+                applied[1].set(applied[1].get() + u64::from(imported.was_applied));
+                said.push(imported.said);
+            }
+        }
+        said
+    }
+
+    fn sent(&self, brought: &Brought) -> Option<&TestBundle> {
+        self.bundles.iter().find(|bundle| bundle.text == brought.manifest)
+    }
+
+    /// Whether manifest and signature are those of one bundle; the signature's comment that nobody signs may be another.
+    fn is_sent(&self, brought: &Brought) -> bool {
+        let Some(sent) = self.sent(brought) else { return false };
+        let [one, other] = [&sent.signature, &brought.signature].map(|text| Signature::parse(text).unwrap());
+        one.trusted_comment() == other.trusted_comment()
+            && last_lines(&sent.signature) == last_lines(&brought.signature)
     }
 
     fn read(&self, dir: &Path, files: &Files) -> String {
@@ -118,6 +185,11 @@ fn looked_at(medium: &Medium, manifest: &BundleManifest) -> (Survey, Vec<String>
     let is_patch = |object: &&ringfence::bundle::Object| object.encoding == Encoding::Patch;
     assert!(seen.patches <= manifest.objects.iter().filter(is_patch).count() as u64);
     (survey, seen.findings.iter().map(said).collect())
+}
+
+/// What is signed of a signature, and the signatures: without the white space around its lines, which means nothing.
+fn last_lines(signature: &str) -> Vec<&str> {
+    signature.lines().skip(1).take(3).map(str::trim).collect()
 }
 
 /// One sentence, always.

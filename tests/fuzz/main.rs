@@ -11,8 +11,11 @@
 
 mod bundle;
 mod bundles;
+mod memory;
 mod mutate;
 mod runner;
+mod sent;
+mod site;
 mod targets;
 
 // As the library's own modules name them: `bundle::testing` is one of those.
@@ -59,4 +62,5 @@ fn events() {
 fn bundles() {
     let carried = bundles::Carried::new();
     fuzz_counted("bundles", &carried.inputs(), Counts { smoke: 1_000, full: 100_000 }, |input| carried.attempt(input));
+    carried.end();
 }
