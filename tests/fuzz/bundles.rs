@@ -2,7 +2,8 @@
 //!
 //! An input is all files of a directory, one after the other, each behind a line with its name and its length. It is
 //! written into a directory, read as `bundle inspect --verify` reads it, and imported into two sites as `bundle import`
-//! does it: an empty one, and one that serves from a bundle already. Then once more with the manifest signed as it is now.
+//! does it: an empty one, and one that serves from a bundle already. Then again with the manifest signed as it is now, and
+//! with one that was twisted and signed.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -18,9 +19,11 @@ use ringfence::signing::Signature;
 
 use super::bundle::testing::{TestBundle, secret};
 use super::memory::Peak;
+use super::mutate::Random;
 use super::runner::{Outcome, outcome};
 use super::sent;
 use super::site::{Site, names};
+use super::twist::twist;
 
 /// What reading and taking a bundle may take of memory, whatever it says of itself.
 const MEMORY_MAX_BYTES: u64 = 128 << 20;
@@ -100,19 +103,26 @@ impl Carried {
         let (Ok(text), Ok(signature)) = (medium.manifest(), medium.signature()) else { return Vec::new() };
         let manifest = String::from_utf8_lossy(&text).into_owned();
         let as_it_is = Brought { manifest, signature: signature.unwrap_or_default(), ..Brought::default() };
-        let resigned = files.get("BUNDLE.json").and_then(|bytes| resigned(bytes)).map(|manifest| {
+        let signed = |manifest: String| {
             let signature = secret().sign(manifest.as_bytes(), "x");
             Brought { manifest, signature, ..Brought::default() }
-        });
+        };
         // What was sent is not signed anew: that would be the same once more.
+        let resigned = files.get("BUNDLE.json").and_then(|bytes| resigned(bytes)).map(signed);
         let resigned = resigned.filter(|brought| self.sent(brought).is_none());
+        // A hand that signs and knows what it does: as seeded by the input as all else.
+        let mut random =
+            Random(Blake3Digest::of(&text).as_bytes()[..8].iter().fold(0, |all, byte| all << 8 | u64::from(*byte)));
+        random.0 ^= files.values().map(|bytes| bytes.len() as u64).sum::<u64>();
+        let sent = self.sent(&as_it_is).unwrap_or_else(|| &self.bundles[random.below(self.bundles.len())]);
+        let twisted = signed(twist(&mut random, &sent.manifest).text().0);
         let mut said = Vec::new();
         for (site, applied) in self.sites.iter().zip(self.applied.chunks(2)) {
             let imported = site.import(&medium, &as_it_is);
             assert!(!imported.was_begun || self.is_sent(&as_it_is), "begun, and not what was sent");
             applied[0].set(applied[0].get() + u64::from(imported.was_applied));
             said.push(imported.said);
-            if let Some(brought) = &resigned {
+            for brought in resigned.iter().chain([&twisted]) {
                 let imported = site.import(&medium, brought);
                 applied[1].set(applied[1].get() + u64::from(imported.was_applied));
                 said.push(imported.said);

@@ -17,6 +17,7 @@ mod runner;
 mod sent;
 mod site;
 mod targets;
+mod twist;
 
 // As the library's own modules name them: `bundle::testing` is one of those.
 use ringfence::{model, signing};
