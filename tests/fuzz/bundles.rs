@@ -1,9 +1,9 @@
 //! Bundles on a medium, as anybody may have changed them: bytes, lengths, names, files left out or there twice.
 //!
-//! An input is all files of a directory, one after the other, each behind a line with its name and its length. It is
-//! written into a directory, read as `bundle inspect --verify` reads it, and imported into two sites as `bundle import`
-//! does it: an empty one, and one that serves from a bundle already. Then again with the manifest signed as it is now, and
-//! with one that was twisted and signed.
+//! An input is all files of a directory, one after the other, each behind a mark and a line with its name. It is written
+//! into a directory, read as `bundle inspect --verify` reads it, and imported into two sites as `bundle import` does it: an
+//! empty one, and one that serves from a bundle already. Then again with the manifest signed as it is now, and with one that
+//! was twisted and signed, every second of these from volumes that nobody changed.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -28,12 +28,17 @@ use super::twist::twist;
 /// What reading and taking a bundle may take of memory, whatever it says of itself.
 const MEMORY_MAX_BYTES: u64 = 128 << 20;
 
+/// What stands before the name of a file.
+const MARK: &[u8] = b"\n--file: ";
+
 /// The names and bytes of a directory.
 type Files = BTreeMap<String, Vec<u8>>;
 
 /// What was sent, and where it arrives.
 pub(crate) struct Carried {
     bundles: Vec<TestBundle>,
+    /// Each as it was sent.
+    whole: Vec<Medium>,
     dir: tempfile::TempDir,
     sites: [Site; 2],
     /// How many were applied by each site: as they came, and signed anew.
@@ -49,7 +54,14 @@ impl Carried {
         let dir = place.map_or_else(tempfile::tempdir, tempfile::tempdir_in).unwrap();
         let at = |name: &str| dir.path().join(name);
         let sites = [Site::new(at("empty"), None), Site::new(at("serving"), Some(&bundles[0]))];
-        Self { bundles, dir, sites, applied: Default::default(), peak_bytes: Cell::new(0) }
+        let whole = (0..).zip(&bundles).map(|(number, bundle)| {
+            let dir = at(&format!("whole-{number}"));
+            fs::create_dir(&dir).unwrap();
+            bundle.write(&dir);
+            Medium::open(&dir).unwrap()
+        });
+        let whole = whole.collect();
+        Self { bundles, whole, dir, sites, applied: Default::default(), peak_bytes: Cell::new(0) }
     }
 
     pub(crate) fn inputs(&self) -> Vec<Vec<u8>> {
@@ -82,7 +94,11 @@ impl Carried {
         self.peak_bytes.set(self.peak_bytes.get().max(peak_bytes));
         assert_eq!(stamps(&dir), before, "the medium was changed");
         fs::remove_dir_all(&dir).unwrap();
-        assert!(names(self.dir.path()).iter().all(|name| matches!(name.as_str(), "empty" | "serving")));
+        assert!(
+            names(self.dir.path())
+                .iter()
+                .all(|name| name == "empty" || name == "serving" || name.starts_with("whole-"))
+        );
         seen
     }
 
@@ -114,16 +130,18 @@ impl Carried {
         let mut random =
             Random(Blake3Digest::of(&text).as_bytes()[..8].iter().fold(0, |all, byte| all << 8 | u64::from(*byte)));
         random.0 ^= files.values().map(|bytes| bytes.len() as u64).sum::<u64>();
-        let sent = self.sent(&as_it_is).unwrap_or_else(|| &self.bundles[random.below(self.bundles.len())]);
-        let twisted = signed(twist(&mut random, &sent.manifest).text().0);
+        let index = self.bundles.iter().position(|bundle| bundle.text == as_it_is.manifest);
+        let index = index.unwrap_or_else(|| random.below(self.bundles.len()));
+        let twisted = signed(twist(&mut random, &self.bundles[index].manifest).text().0);
+        let whole = if random.below(2) == 0 { &self.whole[index] } else { &medium };
         let mut said = Vec::new();
         for (site, applied) in self.sites.iter().zip(self.applied.chunks(2)) {
             let imported = site.import(&medium, &as_it_is);
             assert!(!imported.was_begun || self.is_sent(&as_it_is), "begun, and not what was sent");
             applied[0].set(applied[0].get() + u64::from(imported.was_applied));
             said.push(imported.said);
-            for brought in resigned.iter().chain([&twisted]) {
-                let imported = site.import(&medium, brought);
+            for (medium, brought) in resigned.iter().map(|brought| (&medium, brought)).chain([(whole, &twisted)]) {
+                let imported = site.import(medium, brought);
                 applied[1].set(applied[1].get() + u64::from(imported.was_applied));
                 said.push(imported.said);
             }
@@ -227,25 +245,28 @@ fn files_of(bundle: &TestBundle) -> Files {
 fn joined(files: &Files) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (name, content) in files {
-        bytes.extend_from_slice(format!("{name} {}\n", content.len()).as_bytes());
+        bytes.extend_from_slice(MARK);
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.push(b'\n');
         bytes.extend_from_slice(content);
     }
     bytes
 }
 
-/// The files of an input, as far as they can be files of one directory.
-fn split(mut input: &[u8]) -> Files {
+/// The files of an input, as far as they can be files of one directory. What is changed in one leaves the others alone.
+fn split(input: &[u8]) -> Files {
+    let ends = input.iter().enumerate().filter(|(_, byte)| **byte == MARK[0]).map(|(at, _)| at);
+    let mut marks: Vec<usize> = ends.filter(|at| input[*at..].starts_with(MARK)).collect();
+    marks.push(input.len());
     let mut files = Files::new();
-    while let Some(end) = input.iter().position(|byte| *byte == b'\n') {
-        let line = String::from_utf8_lossy(&input[..end]).into_owned();
-        let (name, length) = line.rsplit_once(' ').unwrap_or((&line, "0"));
-        let rest = &input[end + 1..];
-        let (content, rest) = rest.split_at(length.parse().unwrap_or(0).min(rest.len()));
-        let is_name = !matches!(name, "" | "." | "..") && !name.contains(['/', '\0']) && name.len() < 200;
+    for pair in marks.windows(2) {
+        let file = &input[pair[0] + MARK.len()..pair[1]];
+        let (name, content) = file.split_at(file.iter().position(|byte| *byte == b'\n').unwrap_or(file.len()));
+        let name = String::from_utf8_lossy(name).into_owned();
+        let is_name = !matches!(name.as_str(), "" | "." | "..") && !name.contains(['/', '\0']) && name.len() < 200;
         if is_name && files.len() < 32 {
-            files.insert(name.to_owned(), content.to_vec());
+            files.insert(name, content.get(1..).unwrap_or_default().to_vec());
         }
-        input = rest;
     }
     files
 }
