@@ -134,15 +134,20 @@ impl Carried {
         let index = index.unwrap_or_else(|| random.below(self.bundles.len()));
         let twisted = signed(twist(&mut random, &self.bundles[index].manifest).text().0);
         let whole = if random.below(2) == 0 { &self.whole[index] } else { &medium };
+        let mut all = vec![(&medium, &as_it_is, 0), (whole, &twisted, 1)];
+        all.extend(resigned.as_ref().map(|brought| (&medium, brought, 1)));
         let mut said = Vec::new();
-        for (site, applied) in self.sites.iter().zip(self.applied.chunks(2)) {
-            let imported = site.import(&medium, &as_it_is);
-            assert!(!imported.was_begun || self.is_sent(&as_it_is), "begun, and not what was sent");
-            applied[0].set(applied[0].get() + u64::from(imported.was_applied));
-            said.push(imported.said);
-            for (medium, brought) in resigned.iter().map(|brought| (&medium, brought)).chain([(whole, &twisted)]) {
-                let imported = site.import(medium, brought);
-                applied[1].set(applied[1].get() + u64::from(imported.was_applied));
+        for (medium, brought, of) in all {
+            // What cannot be read is refused before anything of the site is looked at: one site is enough for it.
+            let sites = match BundleManifest::parse(&brought.manifest) {
+                Ok(_) => 0..2,
+                Err(_) => 1..2,
+            };
+            for index in sites {
+                let imported = self.sites[index].import(medium, brought);
+                assert!(of == 1 || !imported.was_begun || self.is_sent(brought), "begun, and not what was sent");
+                let applied = &self.applied[2 * index + of];
+                applied.set(applied.get() + u64::from(imported.was_applied));
                 said.push(imported.said);
             }
         }

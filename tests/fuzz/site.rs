@@ -122,6 +122,9 @@ impl Running {
                 Begun::Needed(needed) => needed,
             };
             *begun = true;
+            if needed.spans.is_empty() {
+                break;
+            }
             let spans = if round == 0 && !needed.first.is_empty() { &needed.first } else { &needed.spans };
             for NeededSpan { volume, offset, size } in spans.iter().copied() {
                 let Ok(file) = medium.any_volume(volume) else { continue };
