@@ -37,11 +37,7 @@ impl Catalog {
         let mut writer = self.writer();
         // Tried on a copy before anything is queued: what does not apply must not be journaled.
         let mut next = writer.newest.clone();
-        for line in lines {
-            let Ok(record) = serde_json::from_slice(line) else { continue };
-            next.apply(&record)?;
-        }
-        let records = self.journal.enqueue_lines(lines)?;
+        let records = self.journal.enqueue_lines(lines, |record| next.apply(record).map_err(FollowError::from))?;
         Ok(writer.queue(next, records))
     }
 }

@@ -90,12 +90,17 @@ impl Journal {
     }
 
     /// Queues lines of another server's journal as they are, each without its line feed: they must continue this one,
-    /// hash by hash. What [`enqueue`](Self::enqueue) says of waiting and crashes holds here, too.
+    /// hash by hash, and `agree` must take every record, before the first is queued. What [`enqueue`](Self::enqueue) says
+    /// of waiting and crashes holds here, too.
     ///
     /// # Errors
-    /// Without any effect: [`JournalError::Foreign`] for a line that does not continue the chain, and those of
-    /// [`enqueue`](Self::enqueue).
-    pub fn enqueue_lines(&self, lines: &[Bytes]) -> Result<Vec<Arc<EventRecord>>, JournalError> {
+    /// Without any effect: [`JournalError::Foreign`] for a line that does not continue the chain, what `agree` says, and
+    /// the errors of [`enqueue`](Self::enqueue).
+    pub fn enqueue_lines<E: From<JournalError>>(
+        &self,
+        lines: &[Bytes],
+        mut agree: impl FnMut(&EventRecord) -> Result<(), E>,
+    ) -> Result<Vec<Arc<EventRecord>>, E> {
         let mut chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = chain.clone();
         let mut bytes = Vec::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
@@ -103,9 +108,10 @@ impl Journal {
         for line in lines {
             let seq = next.head().0 + 1;
             if line.len() >= MAX_LINE_BYTES || line.contains(&b'\n') {
-                return Err(JournalError::Foreign { seq, fault: Fault::TooLong });
+                return Err(JournalError::Foreign { seq, fault: Fault::TooLong }.into());
             }
             let record = next.accept(line).map_err(|fault| JournalError::Foreign { seq, fault })?;
+            agree(&record)?;
             records.push(Arc::new(record));
             bytes.extend_from_slice(line);
             bytes.push(b'\n');

@@ -11,9 +11,13 @@
 
 mod bundle;
 mod bundles;
+mod memory;
 mod mutate;
 mod runner;
+mod sent;
+mod site;
 mod targets;
+mod twist;
 
 // As the library's own modules name them: `bundle::testing` is one of those.
 use ringfence::{model, signing};
@@ -59,4 +63,5 @@ fn events() {
 fn bundles() {
     let carried = bundles::Carried::new();
     fuzz_counted("bundles", &carried.inputs(), Counts { smoke: 1_000, full: 100_000 }, |input| carried.attempt(input));
+    carried.end();
 }

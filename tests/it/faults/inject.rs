@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{TestServer, have, is_full_tier, random_bytes, sha256_hex, skip};
 
@@ -48,7 +48,16 @@ impl Drop for Injection {
         if let Some(pid) = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
-        let _ = self.0.wait();
+        // If the server dies while its threads are let go of, one after the other, strace waits for it and it for strace.
+        let until = Instant::now() + PROMPT;
+        while matches!(self.0.try_wait(), Ok(None)) {
+            if Instant::now() > until {
+                let _ = self.0.kill();
+                let _ = self.0.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

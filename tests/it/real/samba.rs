@@ -142,7 +142,7 @@ fn readers_find_whole_files_and_sets_during_switches() {
     if !is_root(TEST) {
         return;
     }
-    let switches = if is_full_tier() { 1_000 } else { 50 };
+    let switches = if is_full_tier() { 1_000 } else { 12 };
     let staged = Staged::new();
     let (windows, rules) = (staged.dir.path().join("windows"), staged.dir.path().join("rules"));
     let smbd = Smbd::start(&[("windows", &windows), ("rules", &rules)], false);

@@ -85,7 +85,7 @@ fn readers_find_whole_files_and_sets_in_a_storm_of_switches() {
     if !is_root(TEST) {
         return;
     }
-    let switches = if is_full_tier() { 10_000 } else { 200 };
+    let switches = if is_full_tier() { 10_000 } else { 60 };
     let mut random = Random(seed(TEST));
     let public = public_dir();
     let dir = public.path().join("storm");
