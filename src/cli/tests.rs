@@ -193,6 +193,7 @@ fn exit_codes_of_refusals() {
             title: "no".to_owned(),
             detail: None,
             missing: Box::default(),
+            receipt: None,
             findings: Vec::new(),
         }))
     };

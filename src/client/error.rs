@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::EndpointError;
-use crate::model::GateFinding;
+use crate::model::{GateFinding, GivenReceipt};
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,6 +112,8 @@ pub struct Problem {
     pub findings: Vec<GateFinding>,
     /// Objects that are not at the server, where a bundle was refused for them.
     pub missing: Box<[String]>,
+    /// The receipt that an offline site has given about a bundle that it refused.
+    pub receipt: Option<Box<GivenReceipt>>,
 }
 
 /// What kind of no a refusal is.
@@ -139,6 +141,8 @@ struct Document {
     findings: Vec<GateFinding>,
     #[serde(default)]
     missing: Vec<String>,
+    #[serde(default)]
+    receipt: Option<Box<GivenReceipt>>,
 }
 
 impl Problem {
@@ -154,6 +158,7 @@ impl Problem {
                 detail: None,
                 findings: Vec::new(),
                 missing: Box::default(),
+                receipt: None,
             };
         }
         let document: Document = serde_json::from_slice(body).unwrap_or_default();
@@ -168,6 +173,7 @@ impl Problem {
             detail: document.detail,
             findings: document.findings,
             missing: document.missing.into_boxed_slice(),
+            receipt: document.receipt,
         }
     }
 

@@ -5,3 +5,6 @@ mod import;
 mod kill;
 mod media;
 mod origin;
+mod receipt_forms;
+mod receipts;
+mod refused;

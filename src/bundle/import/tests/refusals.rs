@@ -87,10 +87,10 @@ async fn binding_is_an_admins() {
     assert!(matches!(error, ImportError::NoKey), "{error}");
     let key = Some(given.make.secret.public());
     let no_admin = crate::bundle::Brought { key, may_bind: false, ..brought(&bundle) };
-    let error = run.imports.begin(no_admin).await.unwrap_err();
+    let error = run.imports.begin(no_admin).await.unwrap_err().error;
     assert!(matches!(error, ImportError::NotYours(_)), "{error}");
     let other = crate::bundle::Brought { key, site: Some("plant-9".parse().unwrap()), ..brought(&bundle) };
-    let error = run.imports.begin(other).await.unwrap_err();
+    let error = run.imports.begin(other).await.unwrap_err().error;
     assert!(matches!(error, ImportError::OtherSite { .. }), "{error}");
     let admin = crate::bundle::Brought { key, ..brought(&bundle) };
     let Begun::Needed(needed) = run.imports.begin(admin).await.unwrap() else { panic!("it is new") };
@@ -102,7 +102,7 @@ async fn binding_is_an_admins() {
     run.import(&Given::new(2, &[&noise(2, 100)]).bundle()).await.unwrap();
     let next = Given::new(3, &[&noise(3, 100)]).bundle();
     let key = Some(SecretKey::from_random([9; 32], *b"stranger").public());
-    let error = run.imports.begin(crate::bundle::Brought { key, ..brought(&next) }).await.unwrap_err();
+    let error = run.imports.begin(crate::bundle::Brought { key, ..brought(&next) }).await.unwrap_err().error;
     assert!(matches!(error, ImportError::OtherOrigin(_)), "{error}");
 }
 
