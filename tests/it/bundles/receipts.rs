@@ -43,7 +43,7 @@ fn pair() -> (Origin, TestServer, tempfile::TempDir) {
 }
 
 /// A body that differs from another in a few places.
-fn edited(body: &[u8], seed: u64) -> Vec<u8> {
+pub(super) fn edited(body: &[u8], seed: u64) -> Vec<u8> {
     let mut body = body.to_vec();
     let place = body.len() / 3;
     body.splice(place..place + 10, random_bytes(seed, 40));
