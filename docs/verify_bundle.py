@@ -43,8 +43,8 @@ for number, v in enumerate(volumes, 1):
     v["found"], v["named"] = [(m.name, m.offset_data, m.size) for m in tarfile.open(path(v["name"]), "r:")], []
 for o in objects:
     whole, several, packed = hashlib.sha256(), len(o["parts"]) > 1, [o["packed"]["size"], o["packed"]["sha256"]]
-    frames = [[sum(s[key] for s in o["segments"]) for key in ("size", "packed_size")]] * (o["encoding"] == "patch")
-    need(frames in ([], [[o["size"], packed[0]]]), f"the frames of patch {o['blake3']} do not add up")
+    frames = [sum(s[key] for s in o.get("segments", [])) for key in ("size", "packed_size")]
+    need(o["encoding"] != "patch" or frames == [o["size"], packed[0]], f"the frames of patch {o['blake3']} do not add up")
     for number, part in enumerate(o["parts"], 1):
         v, digest, left = volumes[part["volume"] - 1], hashlib.sha256(), part["size"]
         v["named"].append((f"objects/{o['blake3']}" + f".part-{number:04}" * several, part["offset"], left))
