@@ -194,7 +194,7 @@ fn exit_codes_of_refusals() {
             detail: None,
             missing: Box::default(),
             receipt: None,
-            findings: Vec::new(),
+            findings: Box::default(),
         }))
     };
     let codes = [(400, 1), (401, 5), (403, 5), (404, 6), (409, 7), (412, 7), (413, 1), (500, 1), (507, 1)];

@@ -109,7 +109,7 @@ pub struct Problem {
     /// What is wrong in this case.
     pub detail: Option<String>,
     /// Everything that the release gates found, where they turned a publication down.
-    pub findings: Vec<GateFinding>,
+    pub findings: Box<[GateFinding]>,
     /// Objects that are not at the server, where a bundle was refused for them.
     pub missing: Box<[String]>,
     /// The receipt that an offline site has given about a bundle that it refused.
@@ -156,7 +156,7 @@ impl Problem {
                 kind: "about:blank".to_owned(),
                 title,
                 detail: None,
-                findings: Vec::new(),
+                findings: Box::default(),
                 missing: Box::default(),
                 receipt: None,
             };
@@ -171,7 +171,7 @@ impl Problem {
             kind: document.kind.unwrap_or_else(|| "about:blank".to_owned()),
             title: document.title.unwrap_or_else(reason),
             detail: document.detail,
-            findings: document.findings,
+            findings: document.findings.into_boxed_slice(),
             missing: document.missing.into_boxed_slice(),
             receipt: document.receipt,
         }

@@ -205,7 +205,7 @@ async fn one_refusal_has_one_receipt() {
     };
     let bundle = |sequence| Given::new(sequence, &[&noise(sequence, 3_000)]).bundle();
     let (one, two) = (bundle(1), bundle(2));
-    let late = |hours| super::world::start() + SignedDuration::from_hours(31 * 24 + hours);
+    let late = |hours: i64| super::world::start() + SignedDuration::from_hours(31 * 24 + hours);
     site.world.clock.set(late(0));
     let (first, same) = tokio::join!(tell(&run, &one), tell(&run, &one));
     assert_eq!((&first, first.number, first.outcome), (&same, 1, ReceiptOutcome::Refused));
