@@ -46,7 +46,8 @@ pub use export::{
     Waiting,
 };
 pub use import::{
-    Begun, Brought, Damaged, Finished, IMPORTS_OPEN_MAX, ImportError, ImportOptions, Imports, Needed, NeededSpan, Taken,
+    Begun, Brought, Damaged, Finished, IMPORTS_OPEN_MAX, ImportError, ImportOptions, Imports, Needed, NeededSpan,
+    NotBegun, Refused, Taken,
 };
 pub use manifest::{
     BundleManifest, Encoding, FORMAT, Held, MANIFEST_MAX_BYTES, ManifestError, Object, Packed, Part, STATE_MAX_BYTES,

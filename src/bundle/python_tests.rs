@@ -117,9 +117,35 @@ fn python_follows_the_keys_of_an_origin_and_reads_objects_only_where_they_are() 
     let key = secret().public().to_string();
     let (taken, said) = check(&python, dir.path(), &key);
     assert!(taken, "{said}");
+    // An increment with a patch: its frames cannot be unpacked here, and must add up.
+    let mut increment = bundle.manifest.clone();
+    let (root, base) = (increment.root, increment.objects[1].body());
+    let bundle_before = crate::model::BundleId(base.blake3);
+    increment.base = crate::model::BundleBase::Assumed { bundle: bundle_before, root };
+    let patch = &mut increment.objects[0];
+    let half = |size: u64, packed_size: u64| Segment { size, packed_size, base_offset: 0, base_size: base.size };
+    (patch.encoding, patch.base, patch.size) = (Encoding::Patch, Some(base), 700);
+    patch.segments = vec![half(400, 2), half(300, patch.packed.size - 2)];
+    increment.totals.bytes = increment.objects.iter().map(|object| object.size).sum();
+    let says = |manifest: BundleManifest| {
+        TestBundle::signed(manifest, bundle.volumes.clone(), &newer).write(dir.path());
+        check(&python, dir.path(), &key)
+    };
+    let (taken, said) = says(increment.clone());
+    assert!(taken, "{said}");
+    for change in [|one: &mut Segment| one.size += 1, |one: &mut Segment| one.packed_size -= 1] {
+        let mut manifest = increment.clone();
+        change(&mut manifest.objects[0].segments[0]);
+        let (taken, said) = says(manifest);
+        assert!(!taken && said.contains("do not add up"), "{said}");
+    }
     // Signed, and yet not what is there: sums, roots, names.
     type Change = fn(&mut BundleManifest);
-    let changes: [(&str, Change); 5] = [
+    let changes: [(&str, Change); 6] = [
+        ("packed", |manifest| {
+            manifest.objects[0].packed.size += 1;
+            manifest.objects[1].packed.size -= 1;
+        }),
         ("totals", |manifest| manifest.totals.bytes += 1),
         ("root", |manifest| manifest.root = crate::model::Sha256Digest::of(b"x")),
         ("order", |manifest| manifest.objects.swap(0, 1)),
@@ -129,8 +155,7 @@ fn python_follows_the_keys_of_an_origin_and_reads_objects_only_where_they_are() 
     for (what, change) in changes {
         let mut manifest = bundle.manifest.clone();
         change(&mut manifest);
-        TestBundle::signed(manifest, bundle.volumes.clone(), &newer).write(dir.path());
-        let (taken, said) = check(&python, dir.path(), &key);
+        let (taken, said) = says(manifest);
         assert!(!taken && said.starts_with("NOT VALID: "), "{what}: {said}");
     }
 }

@@ -193,7 +193,8 @@ fn exit_codes_of_refusals() {
             title: "no".to_owned(),
             detail: None,
             missing: Box::default(),
-            findings: Vec::new(),
+            receipt: None,
+            findings: Box::default(),
         }))
     };
     let codes = [(400, 1), (401, 5), (403, 5), (404, 6), (409, 7), (412, 7), (413, 1), (500, 1), (507, 1)];

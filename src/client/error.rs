@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::EndpointError;
-use crate::model::GateFinding;
+use crate::model::{GateFinding, GivenReceipt};
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -109,9 +109,11 @@ pub struct Problem {
     /// What is wrong in this case.
     pub detail: Option<String>,
     /// Everything that the release gates found, where they turned a publication down.
-    pub findings: Vec<GateFinding>,
+    pub findings: Box<[GateFinding]>,
     /// Objects that are not at the server, where a bundle was refused for them.
     pub missing: Box<[String]>,
+    /// The receipt that an offline site has given about a bundle that it refused.
+    pub receipt: Option<Box<GivenReceipt>>,
 }
 
 /// What kind of no a refusal is.
@@ -139,6 +141,8 @@ struct Document {
     findings: Vec<GateFinding>,
     #[serde(default)]
     missing: Vec<String>,
+    #[serde(default)]
+    receipt: Option<Box<GivenReceipt>>,
 }
 
 impl Problem {
@@ -152,8 +156,9 @@ impl Problem {
                 kind: "about:blank".to_owned(),
                 title,
                 detail: None,
-                findings: Vec::new(),
+                findings: Box::default(),
                 missing: Box::default(),
+                receipt: None,
             };
         }
         let document: Document = serde_json::from_slice(body).unwrap_or_default();
@@ -166,8 +171,9 @@ impl Problem {
             kind: document.kind.unwrap_or_else(|| "about:blank".to_owned()),
             title: document.title.unwrap_or_else(reason),
             detail: document.detail,
-            findings: document.findings,
+            findings: document.findings.into_boxed_slice(),
             missing: document.missing.into_boxed_slice(),
+            receipt: document.receipt,
         }
     }
 

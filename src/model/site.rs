@@ -247,6 +247,9 @@ pub struct TakenReceipt {
     pub key: PublicKey,
     /// How the import ended.
     pub outcome: ReceiptOutcome,
+    /// Why it was not applied; the short form does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
     /// The bundle that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<BundleId>,

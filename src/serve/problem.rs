@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::model::{Blake3Digest, GateFinding};
+use crate::model::{Blake3Digest, GateFinding, GivenReceipt};
 
 /// The media type of a problem document.
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -25,6 +25,7 @@ struct Parts {
     headers: HeaderMap,
     findings: Vec<GateFinding>,
     missing: Vec<Blake3Digest>,
+    receipt: Option<GivenReceipt>,
 }
 
 /// The body of a problem document.
@@ -47,6 +48,10 @@ pub struct ProblemDocument<'a> {
     #[serde(skip_serializing_if = "<[Blake3Digest]>::is_empty")]
     #[schema(value_type = Vec<String>)]
     missing: &'a [Blake3Digest],
+    /// The receipt that this offline site has given about the bundle that it refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    receipt: Option<&'a GivenReceipt>,
 }
 
 impl Problem {
@@ -59,6 +64,7 @@ impl Problem {
             headers: HeaderMap::new(),
             findings: Vec::new(),
             missing: Vec::new(),
+            receipt: None,
         }))
     }
 
@@ -108,6 +114,12 @@ impl Problem {
         self
     }
 
+    /// With the receipt about it.
+    pub fn with_receipt(mut self, receipt: GivenReceipt) -> Self {
+        self.0.receipt = Some(receipt);
+        self
+    }
+
     /// With one more header.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.insert(name, value);
@@ -126,7 +138,7 @@ impl Problem {
 
     /// The whole answer.
     pub fn into_response<B: From<Bytes>>(self) -> Response<B> {
-        let Parts { kind, status, detail, mut headers, findings, missing } = *self.0;
+        let Parts { kind, status, detail, mut headers, findings, missing, receipt } = *self.0;
         let document = ProblemDocument {
             r#type: kind,
             title: status.canonical_reason().unwrap_or("Problem"),
@@ -134,6 +146,7 @@ impl Problem {
             detail: detail.as_deref(),
             findings: &findings,
             missing: &missing,
+            receipt: receipt.as_ref(),
         };
         // Strings and a number always become JSON.
         let body = serde_json::to_vec(&document).unwrap_or_default();

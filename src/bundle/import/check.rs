@@ -10,7 +10,7 @@ use super::finish::Finished;
 use super::layout::is_whole;
 use super::session::{self, Session, is_here};
 use super::trust::{Verified, verified};
-use super::{Begun, Brought, IMPORTS_OPEN_MAX, Imports, Needed};
+use super::{Begun, Brought, IMPORTS_OPEN_MAX, Imports, Needed, NotBegun};
 use crate::bundle::BundleManifest;
 use crate::model::{AppliedBundle, Blake3Digest, BundleId, ObjectRef, Snapshot};
 use crate::sys::durable::free_space_bytes;
@@ -31,13 +31,13 @@ pub(super) enum Standing {
 
 impl Imports {
     /// Checks a bundle, and says what of it has to be sent. Again for an open import, it says what is still missing.
-    pub async fn begin(self: &Arc<Self>, brought: Brought) -> Result<Begun, ImportError> {
+    pub async fn begin(self: &Arc<Self>, brought: Brought) -> Result<Begun, NotBegun> {
         let imports = self.clone();
         let begun = tokio::task::spawn_blocking(move || imports.begin_blocking(&brought)).await;
         begun.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
-    fn begin_blocking(&self, brought: &Brought) -> Result<Begun, ImportError> {
+    fn begin_blocking(&self, brought: &Brought) -> Result<Begun, NotBegun> {
         let _turn = self.turn();
         let (snapshot, now) = (self.catalog.snapshot(), self.now());
         let verified = verified(&self.options, &snapshot, brought)?;
@@ -45,8 +45,9 @@ impl Imports {
         let site = verified.manifest.site.clone();
         let bundle = (verified.id, verified.manifest.sequence);
         let begun = self.begin_verified(&snapshot, verified, brought, now);
-        self.note_begin(&site, bundle, begun.as_ref().err());
-        begun
+        let refused = begun.as_ref().err().and_then(|error| self.refused(&site, bundle, error));
+        self.note_begin(refused.clone());
+        begun.map_err(|error| NotBegun { error, refused: refused.map(Box::new) })
     }
 
     fn begin_verified(

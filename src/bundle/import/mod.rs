@@ -10,6 +10,7 @@ mod error;
 mod finish;
 mod layout;
 mod packed;
+mod refused;
 mod session;
 mod small;
 mod stream;
@@ -19,7 +20,7 @@ mod tests;
 mod trust;
 mod unfinished;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,6 +36,7 @@ use crate::sys::durable;
 pub use self::error::ImportError;
 pub use self::finish::Finished;
 pub use self::layout::NeededSpan;
+pub use self::refused::{NotBegun, Refused};
 pub use self::take::{Damaged, Taken};
 
 /// Imports open at once.
@@ -104,7 +106,9 @@ pub struct Imports {
     turn: Mutex<()>,
     failed: watch::Sender<bool>,
     /// What a receipt tells of, where nothing is open.
-    refused: Mutex<Option<unfinished::Refused>>,
+    refused: Mutex<Option<Refused>>,
+    /// Refusals that a receipt was given of, the newest last.
+    told: tokio::sync::Mutex<VecDeque<refused::Told>>,
 }
 
 impl Imports {
@@ -122,6 +126,7 @@ impl Imports {
             turn: Mutex::default(),
             failed: watch::Sender::new(false),
             refused: Mutex::default(),
+            told: tokio::sync::Mutex::default(),
         };
         for entry in std::fs::read_dir(&imports.options.dir)? {
             let dir = entry?.path();

@@ -2,42 +2,14 @@
 
 use std::sync::PoisonError;
 
-use super::Imports;
-use super::error::ImportError;
+use super::{Imports, Refused};
 use crate::bundle::receipt::About;
-use crate::model::{BundleId, ReceiptOutcome, SiteName};
-
-/// The last bundle for this site that was refused.
-#[derive(Debug, Clone)]
-pub(super) struct Refused {
-    site: SiteName,
-    about: About,
-}
+use crate::model::{ReceiptOutcome, SiteName};
 
 impl Imports {
     /// Notes how the begin of an import ended, of a bundle that is the origin's and for this site. Kept until the next
     /// begin: a receipt that is asked for meanwhile tells of it.
-    pub(super) fn note_begin(&self, site: &SiteName, (id, sequence): (BundleId, u64), error: Option<&ImportError>) {
-        use ImportError as E;
-        let missing = match error {
-            Some(E::BaseMissing { ids, .. }) => ids.iter().copied().collect(),
-            _ => Default::default(),
-        };
-        let refused = error.filter(|error| {
-            matches!(
-                error,
-                E::Expired { .. }
-                    | E::JournalBehind { .. }
-                    | E::Fork { .. }
-                    | E::BaseMissing { .. }
-                    | E::Contradiction(_)
-            )
-        });
-        let refused = refused.map(|error| {
-            let reasons = vec![error.to_string()];
-            let about = About { bundle: Some(id), sequence, outcome: ReceiptOutcome::Refused, reasons, missing };
-            Refused { site: site.clone(), about }
-        });
+    pub(super) fn note_begin(&self, refused: Option<Refused>) {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
     }
 
@@ -59,7 +31,7 @@ impl Imports {
             (session.manifest.site.clone(), about)
         });
         let refused = || self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        open.or_else(|| refused().map(|Refused { site, about }| (site, about)))
+        open.or_else(|| refused().map(|Refused { site, about, .. }| (site, about)))
     }
 }
 
@@ -70,7 +42,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::bundle::import::{Brought, ImportOptions};
+    use crate::bundle::import::{Brought, ImportError, ImportOptions, NotBegun};
     use crate::bundle::testing::{Make, TestBundle, secret};
     use crate::catalog::testing::{World, parse};
 
@@ -89,13 +61,15 @@ mod tests {
         assert!(imports.unfinished().is_none());
         let later = made.created + SignedDuration::from_hours(31 * 24);
         world.clock.set(later);
-        assert!(matches!(begin(made.bundle()).await, Err(ImportError::Expired { .. })));
+        let refusal = begin(made.bundle()).await.unwrap_err();
+        assert!(matches!(refusal, NotBegun { error: ImportError::Expired { .. }, refused: Some(_) }));
         let (site, about) = imports.unfinished().unwrap();
         assert_eq!((site.as_str(), about.outcome, about.sequence), ("plant-7", ReceiptOutcome::Refused, 1));
         assert!(about.reasons[0].starts_with("the bundle could be imported until "), "{about:?}");
         // Of what is not the origin's, or not for this site, nothing is kept.
         let other = Make { site: "ship".into(), created: later, ..made.clone() };
-        assert!(matches!(begin(other.bundle()).await, Err(ImportError::OtherSite { .. })));
+        let refusal = begin(other.bundle()).await.unwrap_err();
+        assert!(matches!(refusal, NotBegun { error: ImportError::OtherSite { .. }, refused: None }));
         assert_eq!(imports.unfinished().unwrap().1.sequence, 1);
         let next = Make { sequence: 2, created: later, ..made.clone() };
         begin(next.bundle()).await.unwrap();

@@ -50,6 +50,7 @@ struct Claim {
 
 #[derive(Debug, Clone)]
 struct Details {
+    reasons: Vec<String>,
     versions: Vec<SiteVersion>,
     tallies: Vec<RingTally>,
 }
@@ -73,6 +74,8 @@ pub struct Told {
     pub is_new: bool,
     /// How the import ended.
     pub outcome: ReceiptOutcome,
+    /// Why it was not applied, each reason one sentence.
+    pub reasons: Vec<String>,
     /// The bundle that it is about, and its sequence.
     pub bundle: Option<(BundleId, u64)>,
     /// What the site has proven to hold, from which the next bundle starts.
@@ -90,7 +93,9 @@ impl Carried {
     pub fn whole(text: String, signature: String) -> Result<Self, ReceiptRefusal> {
         let (receipt, id) = Receipt::parse(&text)?;
         Signature::parse(&signature)?;
-        let Receipt { site, number, previous, outcome, root, trusted_time, versions, tallies, key, keys, .. } = receipt;
+        let Receipt {
+            site, number, previous, outcome, reasons, root, trusted_time, versions, tallies, key, keys, ..
+        } = receipt;
         let claim = Claim {
             site,
             receipt: id,
@@ -101,7 +106,7 @@ impl Carried {
             applied: receipt.applied.map(|applied| (applied, receipt.applied_sequence)),
             root,
             trusted_time,
-            details: Some(Details { versions, tallies }),
+            details: Some(Details { reasons, versions, tallies }),
         };
         Ok(Self { claim, proof: Proof::Whole { text, signature, key, keys } })
     }

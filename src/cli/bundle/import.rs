@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::super::CliError;
 use super::super::connect::{ServerArgs, Session};
-use super::super::output::{BOLD, GREEN, YELLOW, counted, say, say_json, short, size, styled};
+use super::super::output::{BOLD, GREEN, RED, YELLOW, counted, say, say_json, short, size, styled};
 use super::of_medium;
 use super::send::{Outcome, Sender};
 use crate::bundle::{BundleManifest, Medium, NeededSpan, VolumeState};
 use crate::client::ClientError;
-use crate::model::{BundleId, PublicKey, SiteName};
+use crate::model::{BundleId, GivenReceipt, PublicKey, SiteName};
 use crate::signing::SIGNATURE_MAX_BYTES;
 
 /// How often it is asked again what is still needed: each time a connection had broken.
@@ -102,7 +102,7 @@ fn import(
     volumes: Vec<VolumeState>,
     begin: &Value,
 ) -> Result<(Value, Outcome), CliError> {
-    let ask = || session.post_patiently("/v1/site/imports", begin).map_err(refused);
+    let ask = || session.post_patiently("/v1/site/imports", begin).map_err(|error| refused(session, error));
     let mut value = ask()?;
     let mut answer: Answer = session.read(value.clone())?;
     let bundle = answer.bundle.clone();
@@ -133,7 +133,7 @@ fn import(
     let outcome = std::mem::take(&mut sender.outcome);
     if answer.state != "applied" {
         let ended = session.post_patiently(&format!("/v1/site/imports/{bundle}/finish"), &json!({}));
-        value = ended.map_err(refused)?;
+        value = ended.map_err(|error| refused(session, error))?;
     }
     Ok((value, outcome))
 }
@@ -207,9 +207,31 @@ fn say_partial(answer: &Answer, outcome: &Outcome) -> Result<(), CliError> {
     }
 }
 
-/// With the objects that are missing, each on a line; and what does not verify as that.
-fn refused(error: CliError) -> CliError {
+/// That there is a receipt about the refusal, and how to carry it.
+fn say_refused(session: &Session, receipt: &GivenReceipt) -> Result<(), CliError> {
+    if session.json() {
+        return say_json(&json!({ "bundle": receipt.bundle, "state": "refused", "receipt": receipt }));
+    }
+    let refused = styled(RED, "refused");
+    say(format_args!("The bundle is {refused}: nothing was changed, and the site serves what it served."))?;
+    if let Some(bundle) = &receipt.bundle {
+        say(format_args!("  bundle   {bundle}"))?;
+    }
+    say(format_args!("  receipt  {} ({}…)", receipt.number, short(&receipt.receipt.to_string())))?;
+    // The same refusal has the same receipt again; where others came since, a new one says it again.
+    let latest = session.get("/v1/site/receipts/latest")?;
+    let last = if latest["receipt"] == json!(receipt.receipt) { " --last" } else { "" };
+    say(format_args!("Next, for the origin: ringfence bundle receipt{last} --to DIR"))
+}
+
+/// With the objects that are missing, each on a line; and what does not verify as that. The receipt about it is shown.
+fn refused(session: &Session, error: CliError) -> CliError {
     let CliError::Client(ClientError::Refused(problem)) = &error else { return error };
+    if let Some(receipt) = &problem.receipt
+        && let Err(error) = say_refused(session, receipt)
+    {
+        return error;
+    }
     let text = problem.to_string();
     if problem.kind == "urn:ringfence:untrusted" {
         return CliError::NotBelieved(text);

@@ -67,6 +67,8 @@ struct Taken {
     number: u64,
     is_new: bool,
     outcome: String,
+    #[serde(default)]
+    reasons: Vec<String>,
     acknowledged: Option<Placed>,
     astray: Option<String>,
     notes: Vec<String>,
@@ -166,10 +168,11 @@ fn told(taken: &Taken) -> Result<(), CliError> {
 }
 
 fn lines(taken: &Taken) -> Vec<String> {
-    let Taken { site, number, is_new, outcome, acknowledged, astray, notes } = taken;
+    let Taken { site, number, is_new, outcome, reasons, acknowledged, astray, notes } = taken;
     let mut lines = Vec::new();
     if *is_new {
         lines.push(format!("Receipt {number} of site {site} is taken: {outcome}."));
+        lines.extend(reasons.iter().map(|reason| format!("  because: {reason}")));
     }
     lines.extend(notes.iter().map(|note| styled(YELLOW, format_args!("  note: {note}"))));
     lines.push(match (astray, acknowledged) {

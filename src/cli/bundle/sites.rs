@@ -56,6 +56,10 @@ struct Placed {
 struct Receipt {
     number: u64,
     outcome: String,
+    #[serde(default)]
+    about: Option<Placed>,
+    #[serde(default)]
+    reasons: Vec<String>,
     taken_at: Timestamp,
 }
 
@@ -79,6 +83,12 @@ impl Args {
             if let Some(newest) = &site.newest {
                 let until = time::shown(newest.expires_at);
                 say(format_args!("\nBundle {} can be imported until {until}.", newest.sequence))?;
+            }
+            if let Some(receipt) = site.receipt.as_ref().filter(|receipt| !receipt.reasons.is_empty()) {
+                let about =
+                    receipt.about.as_ref().map_or_else(String::new, |about| format!(", of bundle {}", about.sequence));
+                say(format_args!("\nIts last receipt{about}, says {}:", receipt.outcome))?;
+                receipt.reasons.iter().try_for_each(|reason| say(format_args!("  {reason}")))?;
             }
             say("\nIts groups saw, by its last receipt:")?;
             let rows = versions.into_iter().map(seen).collect();

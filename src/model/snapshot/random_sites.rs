@@ -98,6 +98,7 @@ fn taken(snapshot: &Snapshot, site: SiteName, second: u8, third: u8, now: Timest
         previous: last.map(|last| last.receipt),
         key: PublicKey { id: KeyId([7; 8]), bytes: [7; 32] },
         outcome: outcome(second),
+        reasons: (third > 63).then(|| "it expired".to_owned()).into_iter().collect(),
         bundle: export.map(|export| export.bundle),
         sequence: export.map_or(0, |export| export.sequence) + u64::from(third % 2),
         applied: export.map(|export| export.bundle),

@@ -12,7 +12,9 @@ use super::access::{Action, Person, Services, may};
 use super::extract::{InPath, InQuery};
 use super::refusals::failed;
 use crate::bundle::receipt::{About, Signer, give_receipt};
-use crate::bundle::{Begun, Brought, Finished, ImportError, MANIFEST_MAX_BYTES, Needed, NeededSpan, Taken};
+use crate::bundle::{
+    Begun, Brought, Finished, ImportError, MANIFEST_MAX_BYTES, Needed, NeededSpan, NotBegun, Refused, Taken,
+};
 use crate::model::{Actor, Blake3Digest, BundleId, GivenReceipt, PublicKey, ReceiptOutcome, SiteName};
 use crate::serve::problem::Problem;
 
@@ -85,7 +87,7 @@ pub(super) struct FromOffset {
 #[utoipa::path(post, path = "/v1/site/imports", request_body = BeginBody, responses(
     (status = 200, body = ImportAnswer),
     (status = 403, description = "the first bundle, or a key, binds this server to an origin: for an admin"),
-    (status = 409, description = "it is for another site, expired, older, of another history, or builds on objects that are not here, which `missing` names"),
+    (status = 409, description = "it is for another site, expired, older, of another history, or builds on objects that are not here, which `missing` names; `receipt` is what the site tells its origin of a bundle that it can never take"),
     (status = 422, description = "it is not signed by this site's origin, or contradicts itself"),
     (status = 507, description = "there is too little room"),
 ))]
@@ -100,9 +102,10 @@ pub(super) async fn begin(
     if key.is_some() && !may_bind {
         return Err(ImportError::NotYours("a key was given".to_owned()).into());
     }
-    match services.imports.begin(Brought { manifest, signature, key, site, may_bind }).await? {
-        Begun::Applied(finished) => applied(&services, actor, finished).await,
-        Begun::Needed(needed) => Ok(Json(needed_answer(needed))),
+    match services.imports.begin(Brought { manifest, signature, key, site, may_bind }).await {
+        Ok(Begun::Applied(finished)) => applied(&services, actor, finished).await,
+        Ok(Begun::Needed(needed)) => Ok(Json(needed_answer(needed))),
+        Err(NotBegun { error, refused }) => Err(told(&services, actor, error, refused.as_deref()).await),
     }
 }
 
@@ -140,7 +143,10 @@ pub(super) async fn finish(
     match services.imports.finish(&bundle, actor).await {
         Ok(finished) => applied(&services, actor, finished).await,
         Err(error @ ImportError::Partial { .. }) => partial(&services, actor, bundle, error).await,
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            let refused = services.imports.refused_at_end(&bundle, &error);
+            Err(told(&services, actor, error, refused.as_ref()).await)
+        }
     }
 }
 
@@ -243,6 +249,26 @@ async fn partial(
         receipt: Some(receipt),
         ..ImportAnswer::default()
     }))
+}
+
+/// The refusal, with the receipt that tells the origin of it. What keeps the receipt from being given does not take the
+/// refusal's place.
+async fn told(services: &AdminServices, actor: &Actor, error: ImportError, refused: Option<&Refused>) -> Problem {
+    let why = error.to_string();
+    let problem = Problem::from(error);
+    let Some(refused) = refused else { return problem };
+    let (key, keys) = (services.origin.key(), services.origin.document(&services.catalog.snapshot()));
+    match services.imports.tell_refused(actor, refused, Signer { key: &key, keys: &keys }).await {
+        Ok(Some(receipt)) => {
+            tracing::warn!(receipt = receipt.number, why, "a bundle was refused");
+            problem.with_receipt(receipt)
+        }
+        Ok(None) => problem,
+        Err(error) => {
+            tracing::error!(%error, why, "a bundle was refused, and no receipt of that can be given");
+            problem
+        }
+    }
 }
 
 async fn give(services: &AdminServices, actor: &Actor, site: &SiteName, about: About) -> Result<GivenReceipt, Problem> {

@@ -51,6 +51,9 @@ pub(super) struct TakenAnswer {
     is_new: bool,
     #[schema(value_type = String)]
     outcome: ReceiptOutcome,
+    /// Why it was not applied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<String>,
     /// The bundle that it is about.
     about: Option<PlacedBundle>,
     /// The bundle that the site has proven to hold; the next one starts from it.
@@ -68,9 +71,9 @@ impl From<Told> for TakenAnswer {
     fn from(told: Told) -> Self {
         let placed =
             |bundle: Option<(BundleId, u64)>| bundle.map(|(bundle, sequence)| PlacedBundle { bundle, sequence });
-        let Told { site, receipt, number, is_new, outcome, bundle, proven, astray, notes, key } = told;
+        let Told { site, receipt, number, is_new, outcome, reasons, bundle, proven, astray, notes, key } = told;
         let (about, acknowledged) = (placed(bundle), placed(proven));
-        Self { site, receipt, number, is_new, outcome, about, acknowledged, astray, notes, key }
+        Self { site, receipt, number, is_new, outcome, reasons, about, acknowledged, astray, notes, key }
     }
 }
 

@@ -40,6 +40,11 @@ pub(super) struct ReceiptAnswer {
     number: u64,
     #[schema(value_type = String)]
     outcome: ReceiptOutcome,
+    /// The bundle that it is about.
+    about: Option<PlacedBundle>,
+    /// Why that one was not applied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<String>,
     /// When it was taken here.
     #[schema(value_type = String)]
     taken_at: Timestamp,
@@ -144,6 +149,11 @@ fn answer(snapshot: &Snapshot, name: &SiteName, now: Timestamp) -> SiteAnswer {
         receipt: receipt.receipt,
         number: receipt.number,
         outcome: receipt.outcome,
+        about: receipt.bundle.map(|bundle| {
+            let sequence = record.export(&bundle).map_or(receipt.sequence, |export| export.sequence);
+            PlacedBundle { bundle, sequence }
+        }),
+        reasons: receipt.reasons.clone(),
         taken_at: *taken_at,
         trusted_time: receipt.trusted_time,
     });

@@ -5,3 +5,7 @@ mod import;
 mod kill;
 mod media;
 mod origin;
+mod python;
+mod receipt_forms;
+mod receipts;
+mod refused;

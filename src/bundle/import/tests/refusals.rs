@@ -5,8 +5,11 @@ use jiff::SignedDuration;
 use super::world::{Given, Running, Site, brought, noise};
 use crate::bundle::BundleRefusal;
 use crate::bundle::import::{Begun, ImportError};
+use crate::bundle::receipt::Signer;
+use crate::bundle::receipt::testing::{only, site_key};
 use crate::bundle::testing::TestBundle;
-use crate::model::{Blake3Digest, BundleBase};
+use crate::catalog::testing::actor;
+use crate::model::{Blake3Digest, BundleBase, ReceiptOutcome};
 use crate::signing::{KeyEntry, SecretKey, introduction};
 use crate::sys::clock::Clock as _;
 
@@ -87,10 +90,10 @@ async fn binding_is_an_admins() {
     assert!(matches!(error, ImportError::NoKey), "{error}");
     let key = Some(given.make.secret.public());
     let no_admin = crate::bundle::Brought { key, may_bind: false, ..brought(&bundle) };
-    let error = run.imports.begin(no_admin).await.unwrap_err();
+    let error = run.imports.begin(no_admin).await.unwrap_err().error;
     assert!(matches!(error, ImportError::NotYours(_)), "{error}");
     let other = crate::bundle::Brought { key, site: Some("plant-9".parse().unwrap()), ..brought(&bundle) };
-    let error = run.imports.begin(other).await.unwrap_err();
+    let error = run.imports.begin(other).await.unwrap_err().error;
     assert!(matches!(error, ImportError::OtherSite { .. }), "{error}");
     let admin = crate::bundle::Brought { key, ..brought(&bundle) };
     let Begun::Needed(needed) = run.imports.begin(admin).await.unwrap() else { panic!("it is new") };
@@ -102,7 +105,7 @@ async fn binding_is_an_admins() {
     run.import(&Given::new(2, &[&noise(2, 100)]).bundle()).await.unwrap();
     let next = Given::new(3, &[&noise(3, 100)]).bundle();
     let key = Some(SecretKey::from_random([9; 32], *b"stranger").public());
-    let error = run.imports.begin(crate::bundle::Brought { key, ..brought(&next) }).await.unwrap_err();
+    let error = run.imports.begin(crate::bundle::Brought { key, ..brought(&next) }).await.unwrap_err().error;
     assert!(matches!(error, ImportError::OtherOrigin(_)), "{error}");
 }
 
@@ -188,4 +191,63 @@ async fn damage_is_named_and_the_rest_goes_on() {
     }
     let error = run.take(&bundle, 9, 0, b"").await.unwrap_err();
     assert!(matches!(error, ImportError::NoVolume(9)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_refusal_has_one_receipt() {
+    let site = Site::new();
+    let run = site.start();
+    let (key, keys) = (site_key(), only(&site_key()));
+    let tell = async |run: &Running, bundle: &TestBundle| {
+        let refused = run.imports.begin(brought(bundle)).await.unwrap_err().refused.unwrap();
+        let signer = Signer { key: &key, keys: &keys };
+        run.imports.tell_refused(&actor("ada"), &refused, signer).await.unwrap().unwrap()
+    };
+    let bundle = |sequence| Given::new(sequence, &[&noise(sequence, 3_000)]).bundle();
+    let (one, two) = (bundle(1), bundle(2));
+    let late = |hours: i64| super::world::start() + SignedDuration::from_hours(31 * 24 + hours);
+    site.world.clock.set(late(0));
+    let (first, same) = tokio::join!(tell(&run, &one), tell(&run, &one));
+    assert_eq!((&first, first.number, first.outcome), (&same, 1, ReceiptOutcome::Refused));
+    let second = tell(&run, &two).await;
+    assert_eq!((second.number, second.bundle), (2, Some(two.id)));
+    let seq = run.catalog.snapshot().seq();
+    // Whatever the time, and however the two come in turn.
+    site.world.clock.set(late(5));
+    assert_eq!(tell(&run, &one).await, first);
+    assert_eq!(tell(&run, &two).await, second);
+    drop(run);
+    let run = site.start();
+    assert_eq!(tell(&run, &two).await, second, "the last one is known after a restart");
+    assert_eq!(run.catalog.snapshot().seq(), seq);
+    // Once the site serves something else, the refusal is news again; of what is older, it never is.
+    let mut fresh = Given::new(3, &[b"fresh"]);
+    fresh.make.created = late(5);
+    run.import(&fresh.bundle()).await.unwrap();
+    assert!(run.imports.begin(brought(&two)).await.unwrap_err().refused.is_none());
+    assert_eq!(tell(&run, &bundle(4)).await.number, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_ended_is_told_too() {
+    let mut site = Site::new();
+    let run = site.start();
+    let bundle = Given::new(1, &[b"a body"]).bundle();
+    for span in run.needed(&bundle).await.spans {
+        run.send(&bundle, span).await;
+    }
+    site.world.clock.set(super::world::start() + SignedDuration::from_hours(31 * 24));
+    let error = run.finish(&bundle).await.unwrap_err();
+    assert!(matches!(error, ImportError::Expired { .. }), "{error}");
+    assert!(run.imports.refused_at_end(&bundle.id, &error).is_some());
+    assert!(run.imports.refused_at_end(&bundle.id, &ImportError::Busy).is_none());
+    drop(run);
+    // A server that is no site yet is made none by what it refuses.
+    site.options.site = None;
+    let run = site.start();
+    let refused = run.imports.begin(brought(&bundle)).await.unwrap_err().refused.unwrap();
+    let (key, keys) = (site_key(), only(&site_key()));
+    let told = run.imports.tell_refused(&actor("ada"), &refused, Signer { key: &key, keys: &keys }).await;
+    assert_eq!(told.unwrap(), None);
+    assert!(run.catalog.snapshot().own_site().is_none());
 }

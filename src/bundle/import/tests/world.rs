@@ -149,7 +149,7 @@ pub(super) fn brought(bundle: &TestBundle) -> Brought {
 
 impl Running {
     pub(super) async fn begin(&self, bundle: &TestBundle) -> Result<Begun, ImportError> {
-        self.imports.begin(brought(bundle)).await
+        Ok(self.imports.begin(brought(bundle)).await?)
     }
 
     pub(super) async fn needed(&self, bundle: &TestBundle) -> Needed {
