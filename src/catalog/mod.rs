@@ -30,6 +30,8 @@ mod index_tests;
 #[cfg(test)]
 mod offers_tests;
 #[cfg(test)]
+mod recount_tests;
+#[cfg(test)]
 mod reports_tests;
 #[cfg(test)]
 pub(crate) mod testing;
