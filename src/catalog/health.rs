@@ -5,7 +5,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jiff::Timestamp;
 
@@ -38,17 +38,18 @@ impl Tallies {
         Self { key: self.key.clone(), ..Self::default() }
     }
 
-    /// Held while something is counted whose line is or will be written: see [`Tallies::replace`].
+    /// Held while something is counted whose line is or will be queued.
     pub(super) fn counting(&self) -> RwLockReadGuard<'_, ()> {
         self.counting.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts the votes that `recount` makes in place of those of the same products. Nothing is counted and no line is
-    /// queued meanwhile.
-    pub(super) fn replace<E>(&self, recount: impl FnOnce(&Self) -> Result<(), E>) -> Result<(), E> {
-        let _all = self.counting.write().unwrap_or_else(PoisonError::into_inner);
-        let fresh = self.fresh();
-        recount(&fresh)?;
+    /// Held while nothing is counted and no line is queued.
+    pub(super) fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.counting.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts these votes in place of those of the same products. What other places said stays.
+    pub(super) fn take_over(&self, fresh: Self) {
         let fresh = fresh.products.into_inner().unwrap_or_else(PoisonError::into_inner);
         for (product, health) in fresh {
             let known = self.product_or_new(&product);
@@ -56,7 +57,6 @@ impl Tallies {
             health.take_elsewhere(&mut known);
             *known = std::mem::take(&mut *health);
         }
-        Ok(())
     }
 
     /// Begins to count for a rollout; of too many, those are forgotten first that are not wanted. Does nothing where it is

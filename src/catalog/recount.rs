@@ -5,6 +5,7 @@
 //! bundle brings it again they are read again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -58,13 +59,20 @@ impl Reports {
         Ok(begins)
     }
 
-    /// Counts the votes of these products from the lines. Returns how many lines it took.
-    fn recount(&self, tallies: &Tallies, snapshot: &Snapshot, all: &All) -> Result<u64, CatalogError> {
+    /// Counts the votes of these products from the lines, after the first `known` of them where these are counted already.
+    /// Returns which lines it took: the last one before them, and the last of them.
+    fn recount(
+        &self,
+        tallies: &Tallies,
+        snapshot: &Snapshot,
+        all: &All,
+        known: Option<u64>,
+    ) -> Result<Range<u64>, CatalogError> {
         watch_all(tallies, all);
         let rollouts = all.values().flat_map(Watched::all);
         let begins: BTreeMap<_, _> =
             rollouts.map(|rollout| (rollout.id, self.begin_of(rollout.id).unwrap_or(0))).collect();
-        let Some(after) = begins.values().copied().min() else { return Ok(0) };
+        let Some(after) = known.or_else(|| begins.values().copied().min()) else { return Ok(0..0) };
         let after = after.min(self.lines.head());
         let gone_max = gone_max(snapshot);
         let last = self.lines.iterate(after, &mut |position, line| {
@@ -86,7 +94,7 @@ impl Reports {
             }
             Ok(())
         })?;
-        Ok(last.saturating_sub(after))
+        Ok(after..last)
     }
 }
 
@@ -121,9 +129,9 @@ impl Catalog {
             self.reports.note_begin_where_missing(rollout.id, self.reports.scanned_to())?;
         }
         let all = watched_of(&snapshot, now, |_| true);
-        let taken = self.reports.recount(&self.tallies, &snapshot, &all)?;
+        let taken = self.reports.recount(&self.tallies, &snapshot, &all, None)?;
         self.recount_receipts(&snapshot);
-        Ok(taken)
+        Ok(taken.end - taken.start)
     }
 
     /// Begins to count for the rollouts that these records bring, before anybody can be offered anything of them. Where
@@ -173,20 +181,32 @@ impl Catalog {
         }
     }
 
-    /// Counts the votes of these products again. Reports and offers wait meanwhile.
+    /// Counts the votes of these products again. Changes wait meanwhile; devices only while the last lines are read.
     fn count_anew(&self, snapshot: &Snapshot, all: &All) {
-        let counted = self.tallies.replace(|fresh| {
-            // Lines that are only queued cannot be read yet.
-            self.reports.lines.synced_blocking(self.reports.lines.queued_to())?;
-            let lines = self.reports.recount(fresh, snapshot, all)?;
-            tracing::info!(products = all.len(), lines, "the votes on rollouts that are back were counted again");
-            Ok::<_, CatalogError>(())
-        });
-        if let Err(error) = counted {
-            tracing::error!(%error, "the reports cannot be read; votes on rollouts that are back count after a restart");
-            watch_all(&self.tallies, all);
+        match self.try_count_anew(snapshot, all) {
+            Ok(lines) => {
+                tracing::info!(products = all.len(), lines, "the votes on rollouts that are back were counted again");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the reports cannot be read; votes on rollouts that are back count after a restart");
+                watch_all(&self.tallies, all);
+            }
         }
         self.recount_receipts(snapshot);
+    }
+
+    fn try_count_anew(&self, snapshot: &Snapshot, all: &All) -> Result<u64, CatalogError> {
+        if all.is_empty() {
+            return Ok(0);
+        }
+        let (reports, fresh) = (&self.reports, self.tallies.fresh());
+        let most = reports.recount(&fresh, snapshot, all, None)?;
+        let _alone = self.tallies.alone();
+        // Lines that are only queued cannot be read yet.
+        reports.lines.synced_blocking(reports.lines.queued_to())?;
+        let rest = reports.recount(&fresh, snapshot, all, Some(most.end))?;
+        self.tallies.take_over(fresh);
+        Ok(rest.end.saturating_sub(most.start))
     }
 }
 
