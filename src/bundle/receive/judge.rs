@@ -106,6 +106,9 @@ fn believed_sequence(claim: &Claim, record: &SiteRecord) -> u64 {
 
 /// The most tallies of earlier receipts that are kept beside those of the last one: they stand in one event with them.
 const KEPT_MAX: usize = 1_000;
+/// Of how many completed rollouts of a product they are kept. Approvals come in any order, so the last one is not always the
+/// one that the next is compared with.
+const COMPLETED_KEPT: usize = 8;
 
 /// Versions and tallies. The short form has none; what was known stays. So does, in either form, what was said of rings
 /// that are not mentioned any more: a site does not count a rollout that its bundle does not bring.
@@ -150,9 +153,10 @@ fn with_kept(
         .flat_map(|product| {
             let name = &product.product().name;
             let rollouts = counted_rollouts(product, now).into_keys();
-            // What the next rollout will be compared with.
-            let next = product.rollouts().iter().rev().find(|rollout| rollout.completed_at().is_some());
-            rollouts.chain(next.map(|rollout| rollout.id)).map(move |rollout| (name, rollout))
+            // What those that come next may be compared with.
+            let completed = product.rollouts().iter().rev().filter(|rollout| rollout.completed_at().is_some());
+            let completed = completed.take(COMPLETED_KEPT).map(|rollout| rollout.id);
+            rollouts.chain(completed).map(move |rollout| (name, rollout))
         })
         .collect();
     let is_kept =
