@@ -5,11 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::commit::Catalog;
-use crate::model::{Event, EventRecord, RingTally, SiteName, Snapshot};
+use crate::model::{Event, EventRecord, RingTally, SiteName, SiteRecord, Snapshot};
 
 impl Catalog {
-    /// What all devices said so far of the rollouts that can still be halted, ring by ring: those that ask here, and those
-    /// of the places that told this server.
+    /// What all devices said so far of the rollouts that can still be halted and of those that these are compared with,
+    /// ring by ring: those that ask here, and those of the places that told this server. The same after a restart.
     pub fn ring_tallies(&self, now: Timestamp) -> Vec<RingTally> {
         self.tallies.ring_tallies(&self.snapshot(), now)
     }
@@ -27,21 +27,28 @@ impl Catalog {
             return;
         }
         for record in records {
-            if let Event::ReceiptTaken { site, receipt, .. } = &record.event {
-                self.tallies.set_elsewhere(snapshot, &place_of(site), &receipt.tallies);
+            if let Event::ReceiptTaken { site, .. } = &record.event
+                && let Some(record) = snapshot.site(site)
+            {
+                self.count_receipt(snapshot, record);
             }
         }
     }
 
-    /// Counts the last receipt of every site, at start.
+    /// Counts the last receipt of every site.
     pub(super) fn recount_receipts(&self, snapshot: &Snapshot) {
         if self.origin().is_some() {
             return;
         }
         for site in snapshot.sites() {
-            if let Some((receipt, _)) = &site.receipt {
-                self.tallies.set_elsewhere(snapshot, &place_of(&site.name), &receipt.tallies);
-            }
+            self.count_receipt(snapshot, site);
+        }
+    }
+
+    /// Counts what the last receipt of a site says, and nothing else of it.
+    fn count_receipt(&self, snapshot: &Snapshot, site: &SiteRecord) {
+        if let Some((receipt, _)) = &site.receipt {
+            self.tallies.set_elsewhere(snapshot, &place_of(&site.name), &receipt.tallies);
         }
     }
 }

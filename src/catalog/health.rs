@@ -1,18 +1,17 @@
 //! The devices' votes in memory: which rollouts are counted, and what offers and reports add to them.
 //!
-//! The report lines are the truth. At start the votes are counted again from the position that was noted when the
-//! oldest rollout that still matters was planned.
+//! The report lines are the truth: `recount` makes the same votes of them, of the rollouts that `watched` names.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jiff::Timestamp;
 
+use super::watched::{counted_rollouts, is_forward, matters};
 use crate::model::{
-    Device, DeviceId, ProductName, ProductReleases, Release, Report, RingName, RingTally, Rollout, RolloutId,
-    RolloutKind, Snapshot,
+    Device, DeviceId, ProductName, ProductReleases, Release, Report, RingName, RingTally, Rollout, RolloutId, Snapshot,
 };
 use crate::policy::health::{Counted, Counts, DeviceKey, Health};
 
@@ -22,6 +21,8 @@ pub(super) struct Tallies {
     /// Drawn for this process, so that nobody can choose ids whose keys collide.
     key: RandomState,
     products: RwLock<BTreeMap<ProductName, Arc<Mutex<Health>>>>,
+    /// Written only while votes are counted anew.
+    counting: RwLock<()>,
 }
 
 /// An offer that counts: which rollout and ring the device got the release from.
@@ -32,23 +33,64 @@ pub(super) struct Exposed {
 }
 
 impl Tallies {
-    /// Begins to count for a rollout, where it is one that gates ask about; says whether it did.
-    pub(super) fn watch(&self, rollout: &Rollout) -> bool {
-        if matches!(rollout.kind, RolloutKind::Rollback { .. }) {
-            return false;
+    /// Without votes, with the same keys.
+    pub(super) fn fresh(&self) -> Self {
+        Self { key: self.key.clone(), ..Self::default() }
+    }
+
+    /// Held while something is counted whose line is or will be queued.
+    pub(super) fn counting(&self) -> RwLockReadGuard<'_, ()> {
+        self.counting.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held while nothing is counted and no line is queued.
+    pub(super) fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.counting.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts these votes in place of those of the same products. What other places said stays.
+    pub(super) fn take_over(&self, fresh: Self) {
+        let fresh = fresh.products.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (product, health) in fresh {
+            let known = self.product_or_new(&product);
+            let (mut known, mut health) = (lock(&known), lock(&health));
+            health.take_elsewhere(&mut known);
+            *known = std::mem::take(&mut *health);
         }
+    }
+
+    /// Begins to count for a rollout; of too many, those are forgotten first that are not wanted. Does nothing where it is
+    /// counted already.
+    pub(super) fn watch(&self, rollout: &Rollout, is_wanted: impl Fn(RolloutId) -> bool) {
         let health = self.product_or_new(&rollout.product);
         let mut health = lock(&health);
         if health.is_watched(rollout.id) {
-            return false;
+            return;
         }
+        health.make_room(is_wanted);
         let gates = || rollout.plan.rings.iter().map(|ring| ring.gate.as_ref());
         let within: Vec<_> = gates().map(|gate| gate.map(|gate| gate.within)).collect();
         health.watch(rollout.id, rollout.sequence, &within);
         let bands = gates().flatten().flat_map(|gate| &gate.metrics);
         let metrics: BTreeSet<_> = bands.map(|band| band.metric.clone()).collect();
         health.watch_metrics(rollout.id, metrics);
-        true
+    }
+
+    /// Whether a rollout is counted.
+    pub(super) fn is_watched(&self, rollout: &Rollout) -> bool {
+        self.product(&rollout.product).is_some_and(|health| lock(&health).is_watched(rollout.id))
+    }
+
+    /// Whether one more rollout of a product is counted only if another is forgotten.
+    pub(super) fn is_full(&self, product: &ProductName) -> bool {
+        self.product(product).is_some_and(|health| lock(&health).is_full())
+    }
+
+    /// A device was offered a rollout of which nothing else is known any more.
+    pub(super) fn went_on(&self, device: &DeviceId, product: &ProductName, rollout: RolloutId, at: Timestamp) {
+        if let Some(health) = self.product(product) {
+            lock(&health).went_on(self.key_of(device), rollout, at);
+        }
     }
 
     /// Counts an offer once for each device and rollout; `Some` the first time.
@@ -103,30 +145,39 @@ impl Tallies {
         }
     }
 
-    /// Takes over what another place said in all; of rollouts that are not counted here nothing is kept.
+    /// Takes over what another place said in all, in place of all that it said before; of rollouts that are not counted
+    /// here nothing is kept.
     pub(super) fn set_elsewhere(&self, snapshot: &Snapshot, place: &str, tallies: &[RingTally]) {
-        for tally in tallies {
-            let rollout = snapshot.product(&tally.product).and_then(|product| product.rollout(tally.rollout));
-            let ring = rollout.and_then(|rollout| rollout.plan.ring(&tally.ring));
-            let (Some(ring), Some(health)) = (ring, self.product(&tally.product)) else { continue };
-            lock(&health).set_elsewhere(tally.rollout, ring, place, counts_of(tally));
+        let products: Vec<_> = {
+            let products = self.products.read().unwrap_or_else(PoisonError::into_inner);
+            products.iter().map(|(product, health)| (product.clone(), health.clone())).collect()
+        };
+        for (product, health) in products {
+            let mut health = lock(&health);
+            health.forget_elsewhere(place);
+            let known = snapshot.product(&product);
+            for tally in tallies.iter().filter(|tally| tally.product == product) {
+                let rollout = known.and_then(|product| product.rollout(tally.rollout));
+                let ring = rollout.and_then(|rollout| rollout.plan.ring(&tally.ring));
+                if let Some(ring) = ring.filter(|_| health.is_watched(tally.rollout)) {
+                    health.set_elsewhere(tally.rollout, ring, place, counts_of(tally));
+                }
+            }
         }
     }
 
-    /// What all devices said of the rollouts that are counted, here and in the places that reported here.
+    /// What all devices said of the rollouts whose votes gates may ask for, here and in the places that reported here.
     pub(super) fn ring_tallies(&self, snapshot: &Snapshot, now: Timestamp) -> Vec<RingTally> {
-        let rollouts = snapshot.products().flat_map(|product| product.rollouts());
         let mut tallies = Vec::new();
-        for rollout in rollouts {
-            let Some(health) = self.product(&rollout.product) else { continue };
+        for product in snapshot.products() {
+            let Some(health) = self.product(&product.product().name) else { continue };
             let health = lock(&health);
-            if !health.is_watched(rollout.id) {
-                continue;
-            }
-            for (place, ring) in rollout.plan.rings.iter().enumerate() {
-                let counts = health.counts(rollout.id, place, now);
-                if counts.offered > 0 {
-                    tallies.push(tally_of(rollout, &ring.ring, counts));
+            for rollout in counted_rollouts(product, now).values() {
+                for (place, ring) in rollout.plan.rings.iter().enumerate() {
+                    let counts = health.counts(rollout.id, place, now);
+                    if counts.offered > 0 {
+                        tallies.push(tally_of(rollout, &ring.ring, counts));
+                    }
                 }
             }
         }
@@ -175,35 +226,10 @@ fn lock(health: &Mutex<Health>) -> MutexGuard<'_, Health> {
 /// The rollout through which a ring gets a release now, if its gates want to know.
 fn exposed(product: &ProductReleases, sequence: u64, ring: &RingName, now: Timestamp) -> Option<Exposed> {
     product.rollouts_of(sequence).rev().find_map(|rollout| {
-        let counts = !matches!(rollout.kind, RolloutKind::Rollback { .. })
-            && rollout.started_at().is_some_and(|at| at <= now)
-            && matters(rollout, now);
+        let counts = is_forward(rollout) && rollout.started_at().is_some_and(|at| at <= now) && matters(rollout, now);
         let ring = rollout.plan.ring(ring).filter(|_| counts)?;
         Some(Exposed { rollout: rollout.id, ring })
     })
-}
-
-/// Whether a rollout can still be halted by what devices say.
-fn matters(rollout: &Rollout, now: Timestamp) -> bool {
-    rollout.ended().is_none() && rollout.completed_at().is_none_or(|at| now < rollout.plan.watch.ends_at(at))
-}
-
-/// The rollouts whose votes are to be counted from the lines at start, oldest first: those that can still be halted,
-/// and for each the one before it that completed, which its gates compare with.
-pub(super) fn to_recount(snapshot: &Snapshot, now: Timestamp) -> Vec<Arc<Rollout>> {
-    let mut wanted = BTreeMap::new();
-    for product in snapshot.products() {
-        let forward =
-            || product.rollouts().iter().filter(|rollout| !matches!(rollout.kind, RolloutKind::Rollback { .. }));
-        for rollout in forward().filter(|rollout| matters(rollout, now)) {
-            let is_before = |known: &&Arc<Rollout>| {
-                known.id < rollout.id && known.sequence < rollout.sequence && known.completed_at().is_some()
-            };
-            let before = forward().rev().find(is_before);
-            wanted.extend(before.into_iter().chain([rollout]).map(|rollout| (rollout.id, rollout.clone())));
-        }
-    }
-    wanted.into_values().collect()
 }
 
 /// What a device shares with others by the inventory's word, put together only where it is asked for: nearly every

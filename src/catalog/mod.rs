@@ -18,15 +18,19 @@ mod offers;
 mod open;
 mod projection;
 mod record;
+mod recount;
 mod reports;
 mod sum;
 mod token_uses;
 mod touched;
+mod watched;
 
 #[cfg(test)]
 mod index_tests;
 #[cfg(test)]
 mod offers_tests;
+#[cfg(test)]
+mod recount_tests;
 #[cfg(test)]
 mod reports_tests;
 #[cfg(test)]
@@ -40,3 +44,4 @@ pub use error::{CatalogError, CommitError, FollowError, ReadOnly};
 pub use open::{CatalogOptions, Recovery};
 pub use reports::{DeviceStatus, ReportOutcome, ReportsOptions};
 pub use token_uses::TokenUses;
+pub use watched::counted_rollouts;

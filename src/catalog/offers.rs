@@ -1,7 +1,6 @@
 //! Offers among the report lines: each device's first one of a rollout, so that a restart still knows who was asked to
-//! report; and the way back from the lines to the votes.
+//! report.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
@@ -9,13 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::Catalog;
 use super::error::CatalogError;
-use super::health::{Exposed, Tallies, to_recount};
-use super::record::{decode, encode};
+use super::health::Exposed;
 use super::reports::Reports;
-use crate::model::{
-    DeviceId, Event, EventRecord, ProductName, Release, Report, ReportEvent, ReportId, RingName, Rollout, RolloutId,
-    Snapshot,
-};
+use crate::model::{DeviceId, ProductName, Release, Report, ReportEvent, ReportId, RingName, RolloutId, Snapshot};
 use crate::policy::health::Health;
 
 /// An offer as a line. To who reads it as a report it is one of the event `offered`.
@@ -65,46 +60,6 @@ impl Reports {
         self.lines.append(line.map_err(|error| CatalogError::Index { why: error.to_string() })?)?;
         Ok(())
     }
-
-    /// Notes that no line up to now is about this rollout.
-    fn note_begin(&self, rollout: RolloutId) -> Result<(), CatalogError> {
-        self.tree.insert(begin_key(rollout), encode(&self.lines.head())?)?;
-        Ok(())
-    }
-
-    /// The position after which lines can be about this rollout.
-    fn begin_of(&self, rollout: RolloutId) -> Option<u64> {
-        decode(&self.tree.get(begin_key(rollout)).ok()??).ok()
-    }
-
-    /// Counts the votes on every rollout that still matters again. Returns how many lines it took.
-    pub(super) fn recount(&self, tallies: &Tallies, snapshot: &Snapshot, now: Timestamp) -> Result<u64, CatalogError> {
-        let rollouts = to_recount(snapshot, now);
-        for rollout in &rollouts {
-            tallies.watch(rollout);
-        }
-        let begins = rollouts.iter().map(|rollout| self.begin_of(rollout.id).unwrap_or(0));
-        let Some(after) = begins.min() else { return Ok(0) };
-        let after = after.min(self.lines.head());
-        let last = self.lines.iterate(after, &mut |_, line| {
-            let report: Report = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-            match offer_of(&report, line) {
-                Some(exposed) => {
-                    let (device, product, at) = (&report.device, &report.product, report.received_at);
-                    tallies.count_offer(snapshot, device, product, exposed, at);
-                }
-                None => {
-                    tallies.reported(snapshot, &report);
-                }
-            }
-            Ok(())
-        })?;
-        Ok(last.saturating_sub(after))
-    }
-}
-
-fn begin_key(rollout: RolloutId) -> Vec<u8> {
-    [b"w".as_slice(), &rollout.to_be_bytes()].concat()
 }
 
 impl Catalog {
@@ -119,6 +74,7 @@ impl Catalog {
         ring: &RingName,
         now: Timestamp,
     ) {
+        let _counting = self.tallies.counting();
         let Some(exposed) = self.tallies.offered(snapshot, device, release, ring, now) else { return };
         let Some(report) = offer(device, release, exposed.rollout, now) else { return };
         if let Err(error) = self.reports.append_offer(&report, exposed) {
@@ -139,33 +95,6 @@ impl Catalog {
     /// How many devices have a vote, over all products.
     pub fn tallied_devices(&self) -> usize {
         self.tallies.devices()
-    }
-
-    /// Begins to count for the rollouts that these records plan, before anybody can be offered anything of them.
-    pub(super) fn begin_to_count(&self, snapshot: &Snapshot, records: &[Arc<EventRecord>]) {
-        for record in records {
-            match &record.event {
-                Event::RolloutPlanned { product, .. } => {
-                    let rollout = snapshot.product(product).and_then(|product| product.rollout(record.seq));
-                    rollout.into_iter().for_each(|rollout| self.begin_to_count_one(rollout));
-                }
-                // Those that are counted already go on.
-                Event::BundleApplied { content, .. } => {
-                    content.rollouts.iter().for_each(|rollout| self.begin_to_count_one(rollout));
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn begin_to_count_one(&self, rollout: &Rollout) {
-        if !self.tallies.watch(rollout) {
-            return;
-        }
-        if let Err(error) = self.reports.note_begin(rollout.id) {
-            // Only a hint: without it the next start reads more lines.
-            tracing::warn!(%error, rollout = rollout.id, "where the reports on a rollout begin cannot be noted");
-        }
     }
 }
 

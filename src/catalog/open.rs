@@ -111,8 +111,7 @@ impl Catalog {
             catalog.index_blobs(&replay.records);
             catalog.projection.advance(&catalog.snapshot(), &replay.records);
         }
-        let recounted = catalog.reports.recount(&catalog.tallies, &catalog.snapshot(), catalog.now())?;
-        catalog.recount_receipts(&catalog.snapshot());
+        let recounted = catalog.count_votes()?;
         let replayed = replay.replayed;
         let recovery =
             Recovery { torn: replay.torn, index: origin, rewritten, replayed, recounted, took: started.elapsed() };

@@ -1,10 +1,11 @@
 //! Device reports: stored once each, durable before they are acknowledged, kept for a while.
 //!
-//! The lines under `reports/` are the truth; the index remembers which ids it has seen and each device's last
-//! confirmed version, and is caught up from the lines at start.
+//! The lines under `reports/` are the truth; the index remembers which ids it has seen, each device's last confirmed
+//! version and where the lines on each rollout begin, and is caught up from the lines at start.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ pub(super) struct Reports {
     keep_for: Duration,
     /// Between the look-up of an id and its line no other report comes.
     recording: Mutex<Unindexed>,
+    /// Up to here, all lines were looked through for where those on each rollout begin; 0 where they were not.
+    scanned_to: AtomicU64,
 }
 
 /// Ids that the index could not take: sled writes nothing more after an error, such as a full disk, until it is opened
@@ -92,7 +95,8 @@ impl Reports {
             tracing::warn!(segment = %torn.segment.display(), bytes = torn.bytes, "a report that was cut off by a crash is dropped; it was never acknowledged");
         }
         let tree = index.tree("reports")?;
-        let reports = Self { lines: opened.lines, tree, keep_for: options.keep_for, recording: Mutex::default() };
+        let (lines, keep_for, recording) = (opened.lines, options.keep_for, Mutex::default());
+        let reports = Self { lines, tree, keep_for, recording, scanned_to: AtomicU64::new(0) };
         let position = if is_index_ignored { None } else { reports.position() };
         reports.catch_up(position)?;
         Ok(reports)
@@ -106,7 +110,12 @@ impl Reports {
         if let Some(position) = newest {
             self.lines.synced_blocking(position)?;
         }
+        // Where it can still be read. Of rollouts that nobody was offered yet no line tells.
+        let begins = self.begins().unwrap_or_default();
         self.catch_up(None)?;
+        for (rollout, after) in begins {
+            self.note_begin_where_missing(rollout, after)?;
+        }
         *unindexed = Unindexed::default();
         Ok(())
     }
@@ -124,16 +133,29 @@ impl Reports {
         if after == 0 {
             self.tree.clear()?;
         }
+        let mut begun = BTreeSet::new();
         let last = self.lines.iterate(after, &mut |position, line| {
             let report: Report = serde_json::from_slice(line).map_err(|error| error.to_string())?;
             // Offers have no id that could come again.
-            if offer_of(&report, line).is_some() {
+            if let Some(exposed) = offer_of(&report, line) {
+                if begun.insert(exposed.rollout) {
+                    let noted = self.note_begin_where_missing(exposed.rollout, position.saturating_sub(1));
+                    noted.map_err(|error| error.to_string())?;
+                }
                 return Ok(());
             }
             self.index(position, &report).map_err(|error| error.to_string())
         })?;
         self.tree.insert(POSITION_KEY, encode(&last)?)?;
+        if after == 0 {
+            self.scanned_to.store(last, Ordering::Relaxed);
+        }
         Ok(())
+    }
+
+    /// Lines on a rollout for which no beginning is noted can only come after this position, at the start.
+    pub(super) fn scanned_to(&self) -> u64 {
+        self.scanned_to.load(Ordering::Relaxed)
     }
 
     /// Queues those that are new, and hands each of them to `count` in the order of their lines. Returns what became of
@@ -229,10 +251,13 @@ impl Catalog {
     pub async fn record_reports(&self, reports: Vec<Report>) -> Result<ReportOutcome, CatalogError> {
         let snapshot = self.snapshot();
         let mut is_alarming = false;
-        let (outcome, position) = self.reports.record(&reports, &mut |report| {
-            let is_bad = matches!(report.event, ReportEvent::Failed | ReportEvent::RolledBack);
-            is_alarming |= self.tallies.reported(&snapshot, report) == Counted::Changed && is_bad;
-        })?;
+        let (outcome, position) = {
+            let _counting = self.tallies.counting();
+            self.reports.record(&reports, &mut |report| {
+                let is_bad = matches!(report.event, ReportEvent::Failed | ReportEvent::RolledBack);
+                is_alarming |= self.tallies.reported(&snapshot, report) == Counted::Changed && is_bad;
+            })?
+        };
         self.reports.lines.synced(position).await?;
         if is_alarming {
             self.stirred.notify_one();

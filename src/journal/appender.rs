@@ -161,8 +161,12 @@ impl<M: Copy + Send + Sync + 'static> Appender<M> {
     }
 
     fn check_queued(&self, position: u64) -> Result<(), JournalError> {
-        let last = self.tail.lock().unwrap_or_else(PoisonError::into_inner).last;
-        if position > last { Err(JournalError::NeverQueued { seq: position }) } else { Ok(()) }
+        if position > self.queued_to() { Err(JournalError::NeverQueued { seq: position }) } else { Ok(()) }
+    }
+
+    /// The last position that was queued.
+    pub(super) fn queued_to(&self) -> u64 {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner).last
     }
 
     pub(super) async fn synced(&self, position: u64) -> Result<(), JournalError> {

@@ -111,6 +111,11 @@ impl Lines {
         self.appender.synced_blocking(position)
     }
 
+    /// The last position that was handed out; its line may not be written yet.
+    pub fn queued_to(&self) -> u64 {
+        self.appender.queued_to()
+    }
+
     /// The last fsynced position; 0 where nothing was ever appended.
     pub fn head(&self) -> u64 {
         self.appender.synced_to().0

@@ -12,8 +12,8 @@ use crate::catalog::Catalog;
 use crate::catalog::testing::{STAGED, World, actor, commit, parse};
 use crate::control::{advance_rollouts, apply_policy, record_reports};
 use crate::model::{
-    AppliedBundle, Blake3Digest, BundleBase, BundleId, Event, Export, GivenReceipt, JournalPlace, ObjectRef, Report,
-    ReportEvent, Sha256Digest, SiteContent, SitePolicy, SiteProduct, Snapshot,
+    AppliedBundle, Blake3Digest, BundleBase, BundleId, Event, Export, GivenReceipt, JournalPlace, ObjectRef, Release,
+    Report, ReportEvent, Sha256Digest, SiteContent, SitePolicy, SiteProduct, Snapshot,
 };
 use crate::publish::testing::Desk;
 use crate::signing::{KeyEntry, KeysDocument, SecretKey};
@@ -41,8 +41,7 @@ pub(crate) fn only(key: &SecretKey) -> KeysDocument {
 pub(crate) struct Pair {
     pub(crate) origin: Desk,
     pub(crate) site: Arc<Catalog>,
-    /// Keeps its directory.
-    _site_world: World,
+    pub(crate) site_world: World,
 }
 
 impl Pair {
@@ -51,7 +50,7 @@ impl Pair {
         apply_policy(&origin.catalog, &actor("ada"), format!("{STAGED}{SITE}"), None).await.unwrap();
         let site_world = World::new();
         let site = site_world.catalog();
-        Self { origin, site, _site_world: site_world }
+        Self { origin, site, site_world }
     }
 
     /// Publishes a version, and lets its rollout begin.
@@ -86,8 +85,13 @@ impl Pair {
 
     /// Brings all bodies to the site, and applies the bundle.
     pub(crate) async fn import(&self, export: &Export) {
+        self.import_without(export, None).await;
+    }
+
+    /// The same with a content that does not have this version, nor its rollouts.
+    pub(crate) async fn import_without(&self, export: &Export, version: Option<&str>) {
         let snapshot = self.origin.catalog.snapshot();
-        let content = content(&snapshot);
+        let mut content = content(&snapshot);
         put(&self.site, serde_json::to_vec(&content).unwrap().into()).await;
         for artifact in
             snapshot.products().flat_map(|product| product.releases()).flat_map(|release| &release.manifest.artifacts)
@@ -95,6 +99,13 @@ impl Pair {
             let body = self.origin.catalog.store().open(&artifact.blake3, artifact.size).unwrap().unwrap();
             put(&self.site, body.bytes).await;
         }
+        let left_out = |release: &Release| version.is_some_and(|version| *release.version() == parse(version));
+        for product in &mut content.products {
+            product.releases.retain(|release| !left_out(release));
+        }
+        let known: BTreeSet<_> =
+            content.products.iter().flat_map(|product| &product.releases).map(|release| release.id).collect();
+        content.rollouts.retain(|rollout| known.contains(&rollout.release));
         let bundle = AppliedBundle {
             bundle: export.bundle,
             sequence: export.sequence,
@@ -131,23 +142,48 @@ impl Pair {
 
     /// These canaries of the site are offered the version, and each reports.
     pub(crate) async fn canaries_report(&self, version: &str, numbers: std::ops::Range<u32>, event: ReportEvent) {
+        self.offer(version, numbers.clone());
         for n in numbers {
-            let (snapshot, device) = (self.site.snapshot(), parse(&format!("canary-{n}")));
-            let release = snapshot.product(&parse("intel")).unwrap().by_version(&parse(version)).unwrap();
-            self.site.note_offer(&snapshot, &device, release, &parse("canary"), self.site.now());
-            let report = Report {
-                id: parse(&format!("{version}-{n}")),
-                device,
-                product: parse("intel"),
-                version: parse(version),
-                event,
-                received_at: self.site.now(),
-                at: None,
-                code: None,
-                metrics: Default::default(),
-            };
-            record_reports(&self.site, vec![report]).await.unwrap();
+            record_reports(&self.site, vec![self.report(version, n, event)]).await.unwrap();
         }
+    }
+
+    /// These canaries of the site are offered the version.
+    pub(crate) fn offer(&self, version: &str, numbers: std::ops::Range<u32>) {
+        let snapshot = self.site.snapshot();
+        let release = snapshot.product(&parse("intel")).unwrap().by_version(&parse(version)).unwrap();
+        for n in numbers {
+            let device = parse(&format!("canary-{n}"));
+            self.site.note_offer(&snapshot, &device, release, &parse("canary"), self.site.now());
+        }
+    }
+
+    /// What a canary of the site says of a version.
+    pub(crate) fn report(&self, version: &str, n: u32, event: ReportEvent) -> Report {
+        Report {
+            id: parse(&format!("{version}-{n}")),
+            device: parse(&format!("canary-{n}")),
+            product: parse("intel"),
+            version: parse(version),
+            event,
+            received_at: self.site.now(),
+            at: None,
+            code: None,
+            metrics: Default::default(),
+        }
+    }
+
+    /// The site is started again, with or without its index.
+    pub(crate) fn restart_site(self, is_index_lost: bool) -> Self {
+        let Self { origin, site, site_world } = self;
+        drop(site);
+        if is_index_lost {
+            // Another test's task may still be ending.
+            drop(site_world.catalog());
+            std::fs::remove_dir_all(&site_world.options.index_dir).unwrap();
+        }
+        let site = site_world.catalog();
+        Self { origin, site, site_world }
     }
 }
 

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::chain::{self, Place};
 use super::trust::{Trusted, trusted};
 use super::{Carried, Claim, ReceiptRefusal, Told};
+use crate::catalog::counted_rollouts;
 use crate::model::{
     Class, Event, GroupName, PublicKey, ReceiptOutcome, RingName, RingTally, SiteRecord, SiteVersion, Snapshot,
     TakenReceipt,
@@ -105,7 +106,14 @@ fn believed_sequence(claim: &Claim, record: &SiteRecord) -> u64 {
     of_bundle.map_or(0, |(_, sequence)| sequence).max(applied)
 }
 
-/// Versions and tallies. The short form has none; what was known stays.
+/// The most tallies of earlier receipts that are kept beside those of the last one: they stand in one event with them.
+const KEPT_MAX: usize = 1_000;
+/// Of how many completed rollouts of a product they are kept. Approvals come in any order, so the last one is not always the
+/// one that the next is compared with.
+const COMPLETED_KEPT: usize = 8;
+
+/// Versions and tallies. The short form has none; what was known stays. So does, in either form, what was said of rings
+/// that are not mentioned any more: a site does not count a rollout that its bundle does not bring.
 fn details(
     snapshot: &Snapshot,
     claim: &Claim,
@@ -117,7 +125,7 @@ fn details(
     let Some(details) = &claim.details else {
         let is_same = |last: &&TakenReceipt| last.applied == claim.applied.map(|(applied, _)| applied);
         let versions = last.filter(is_same).map(|last| last.versions.clone()).unwrap_or_default();
-        return (versions, last.map(|last| last.tallies.clone()).unwrap_or_default());
+        return (versions, with_kept(snapshot, Vec::new(), last, now));
     };
     let rings = rings_of(snapshot, claim, groups, now);
     let counts = |tally: &&RingTally| rings.contains(&tally.ring);
@@ -127,7 +135,38 @@ fn details(
         let what = if dropped == 1 { "1 tally is".to_owned() } else { format!("{dropped} tallies are") };
         notes.push(format!("{what} of rings that no group of site {} is in, and not counted", claim.site));
     }
-    (details.versions.clone(), tallies)
+    (details.versions.clone(), with_kept(snapshot, tallies, last, now))
+}
+
+/// These tallies, and those that were known before of other rings of rollouts whose votes gates may still ask for: a device
+/// that has counted once stays counted. The newest rollouts first.
+fn with_kept(
+    snapshot: &Snapshot,
+    mut tallies: Vec<RingTally>,
+    last: Option<&TakenReceipt>,
+    now: Timestamp,
+) -> Vec<RingTally> {
+    let Some(last) = last else { return tallies };
+    let name = |tally: &RingTally| (tally.product.clone(), tally.rollout, tally.ring.clone());
+    let told: BTreeSet<_> = tallies.iter().map(name).collect();
+    let products: BTreeSet<_> = last.tallies.iter().map(|tally| &tally.product).collect();
+    let products = products.into_iter().filter_map(|name| snapshot.product(name));
+    let counted: BTreeSet<_> = products
+        .flat_map(|product| {
+            let name = &product.product().name;
+            let rollouts = counted_rollouts(product, now).into_keys();
+            // What those that come next may be compared with.
+            let completed = product.rollouts().iter().rev().filter(|rollout| rollout.completed_at().is_some());
+            let completed = completed.take(COMPLETED_KEPT).map(|rollout| rollout.id);
+            rollouts.chain(completed).map(move |rollout| (name, rollout))
+        })
+        .collect();
+    let is_kept =
+        |tally: &&RingTally| counted.contains(&(&tally.product, tally.rollout)) && !told.contains(&name(tally));
+    let mut kept: Vec<_> = last.tallies.iter().filter(is_kept).cloned().collect();
+    kept.sort_by_key(|tally| std::cmp::Reverse(tally.rollout));
+    tallies.extend(kept.into_iter().take(KEPT_MAX));
+    tallies
 }
 
 /// The rings of the site's groups, by the policy in force now and by the one that its bundle was written under: in no

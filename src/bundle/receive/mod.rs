@@ -9,6 +9,8 @@ mod chain;
 mod judge;
 mod refusal;
 #[cfg(test)]
+mod tally_tests;
+#[cfg(test)]
 mod tests;
 mod trust;
 

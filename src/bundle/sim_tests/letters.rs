@@ -35,13 +35,12 @@ impl Letters {
     pub(super) fn given(&mut self, site: &Site, letter: &Letter, when: &str) {
         let (receipt, id) = Receipt::parse(&letter.given.text).unwrap();
         self.lives.insert(id, letter.truth.life);
-        let is_gone = |rollout: &RolloutId| site.known.gone.contains(rollout);
-        for tally in receipt.tallies.iter().filter(|tally| !is_gone(&tally.rollout)) {
+        for tally in &receipt.tallies {
             let known = site.known.said.get(&(tally.rollout, tally.ring.clone()));
             assert_eq!(Some(&said(tally)), known, "{when}: rollout {} in {}", tally.rollout, tally.ring);
         }
         let snapshot = site.snapshot();
-        for (rollout, ring) in site.known.said.keys().filter(|(rollout, _)| !is_gone(rollout)) {
+        for (rollout, ring) in site.known.said.keys() {
             let mut rollouts = snapshot.products().filter_map(|product| product.rollout(*rollout));
             let runs = rollouts.any(|rollout| rollout.ended().is_none() && rollout.completed_at().is_none());
             let is_told = receipt.tallies.iter().any(|tally| tally.rollout == *rollout && tally.ring == *ring);

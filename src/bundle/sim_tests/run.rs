@@ -205,7 +205,6 @@ impl Run {
     fn look(&mut self, index: usize, what: &str) {
         let when = self.when(index, what);
         let site = &mut self.sites[index];
-        site.note_gone();
         let now = site.catalog().now();
         let Some(bundle) = site.snapshot().applied_bundle().map(|applied| applied.bundle) else { return };
         let exports = &self.origin.exports;

@@ -18,7 +18,7 @@ use crate::catalog::Catalog;
 use crate::catalog::testing::{World, actor, commit, parse};
 use crate::model::{
     Blake3Digest, BundleId, Event, GroupName, ProductName, PublicKey, ReceiptOutcome, Report, ReportEvent, RingName,
-    RolloutId, RolloutKind, SiteName, Snapshot,
+    RingTally, RolloutId, RolloutKind, SiteName, Snapshot,
 };
 use crate::signing::SecretKey;
 use crate::store::{BlobStore as _, sweep};
@@ -42,8 +42,6 @@ pub(super) struct Known {
     waiting: Vec<(RolloutId, RingName, Report)>,
     /// Of imports that did not end: the parts that came whole, by object and part.
     pub(super) parts: BTreeMap<BundleId, BTreeSet<(usize, usize)>>,
-    /// Rollouts that were not among those of some bundle since: a start in between does not count their devices.
-    pub(super) gone: BTreeSet<RolloutId>,
     /// How many receipts were given.
     pub(super) receipts: u64,
 }
@@ -117,19 +115,27 @@ impl Site {
         close(self.catalog.take().unwrap()).await;
     }
 
-    /// It is killed, and started again.
+    /// It is killed, and started again: it counts what it counted.
     pub(super) async fn restart(&mut self) {
+        let counted = self.counted();
         self.stop().await;
         self.start();
+        assert_eq!(self.counted(), counted, "site {}: counted again", self.name);
+    }
+
+    fn counted(&self) -> Vec<RingTally> {
+        self.catalog().ring_tallies(self.catalog().now())
     }
 
     /// Somebody copies its data directory.
     pub(super) async fn back_up(&mut self) {
+        let counted = self.counted();
         self.stop().await;
         let copy = temp_dir();
         copy_tree(self.world.dir.path(), copy.path());
         self.copy = Some((copy, self.known.clone()));
         self.start();
+        assert_eq!(self.counted(), counted, "site {}: counted again", self.name);
     }
 
     /// The copy takes the place of its data directory; false where there is none.
@@ -214,14 +220,6 @@ impl Site {
         let bytes: Bytes = volume.slice(cut(span.offset)..cut(span.offset + span.size));
         let imports = self.imports.as_ref().unwrap();
         imports.take(bundle, span.volume, span.offset, Full::new(bytes)).await.map(drop)
-    }
-
-    /// Notes which rollouts the site knows no more.
-    pub(super) fn note_gone(&mut self) {
-        let snapshot = self.snapshot();
-        let is_known = |rollout: RolloutId| snapshot.products().any(|product| product.rollout(rollout).is_some());
-        let Known { said, gone, .. } = &mut self.known;
-        gone.extend(said.keys().map(|(rollout, _)| *rollout).filter(|rollout| !is_known(*rollout)));
     }
 
     /// Gives up an import.

@@ -74,7 +74,7 @@ pub(super) struct Ring {
     waiting: Waiting,
     pub(super) metrics: Metrics,
     /// The sums of other places, each by its name: of offline sites and mirrors.
-    elsewhere: BTreeMap<Box<str>, Counts>,
+    pub(super) elsewhere: BTreeMap<Box<str>, Counts>,
 }
 
 impl Ring {

@@ -1,14 +1,15 @@
 //! What the devices say of a release: tallies of their votes, and the verdict of a gate over them.
 //!
 //! Each device has one vote, on the newest rollout it was offered, and a few bytes. `votes` keeps the devices, `counts`
-//! the sums per ring, `silence` who has yet to answer, `clusters` what failing devices share, `metrics` their usage,
-//! `sprt` the test and `verdict` the gate's answer.
+//! the sums per ring, `elsewhere` those of other places, `silence` who has yet to answer, `clusters` what failing devices
+//! share, `metrics` their usage, `sprt` the test and `verdict` the gate's answer.
 //!
 //! What this module deliberately does not do: it does not open waves, wait for bake times or halt anything; it keeps
 //! no report and no device name; it trusts no clock, so times may repeat or go back.
 
 mod clusters;
 mod counts;
+mod elsewhere;
 mod metrics;
 mod silence;
 mod sprt;
@@ -45,6 +46,8 @@ pub struct Health {
     /// A tally's place never changes while it is watched: the devices' entries refer to it.
     tallies: Vec<Option<Tally>>,
     places: BTreeMap<RolloutId, u16>,
+    /// Those of them of which nothing is known but that devices went on to them.
+    unknown: BTreeSet<RolloutId>,
 }
 
 /// What a call changed.
@@ -69,7 +72,8 @@ impl Health {
 
     /// Without votes, for at most this many devices.
     pub fn with_devices_max(devices_max: usize) -> Self {
-        Self { votes: Votes::new(devices_max), tallies: Vec::new(), places: BTreeMap::new() }
+        let (votes, unknown) = (Votes::new(devices_max), BTreeSet::new());
+        Self { votes, tallies: Vec::new(), places: BTreeMap::new(), unknown }
     }
 
     /// Begins to count for a rollout; does nothing where it is counted already.
@@ -80,7 +84,8 @@ impl Health {
         if self.is_watched(rollout) {
             return;
         }
-        if self.places.len() >= ROLLOUTS_MAX
+        self.forget(rollout);
+        if self.is_full()
             && let Some((&oldest, _)) = self.places.first_key_value()
         {
             if rollout < oldest {
@@ -88,6 +93,10 @@ impl Health {
             }
             self.forget(oldest);
         }
+        self.place_or_new(rollout, sequence, within);
+    }
+
+    fn place_or_new(&mut self, rollout: RolloutId, sequence: u64, within: &[Option<Span>]) {
         let place = self.tallies.iter().position(Option::is_none).unwrap_or(self.tallies.len());
         let Ok(number) = u16::try_from(place) else { return };
         if place == self.tallies.len() {
@@ -106,18 +115,23 @@ impl Health {
         }
     }
 
-    /// What the devices of another place (an offline site, a mirror) said in all of one ring of a rollout: it takes the
-    /// place of what was known from there. Which devices these are, and what they share, is not known here.
-    pub fn set_elsewhere(&mut self, rollout: RolloutId, ring: usize, place: &str, counts: Counts) {
-        let tally = self.places.get(&rollout).and_then(|place| self.tallies[usize::from(*place)].as_mut());
-        if let Some(ring) = tally.and_then(|tally| tally.rings.get_mut(ring)) {
-            ring.set_elsewhere(place, counts);
-        }
-    }
-
     /// Whether a rollout is counted.
     pub fn is_watched(&self, rollout: RolloutId) -> bool {
-        self.places.contains_key(&rollout)
+        self.places.contains_key(&rollout) && !self.unknown.contains(&rollout)
+    }
+
+    /// Whether one more rollout is counted only if another is forgotten.
+    pub fn is_full(&self) -> bool {
+        self.places.len() >= ROLLOUTS_MAX
+    }
+
+    /// Where there is no room for one more rollout, forgets the oldest that is none of these.
+    pub fn make_room(&mut self, is_wanted: impl Fn(RolloutId) -> bool) {
+        if self.is_full()
+            && let Some(oldest) = self.places.keys().copied().find(|rollout| !is_wanted(*rollout))
+        {
+            self.forget(oldest);
+        }
     }
 
     /// Forgets a rollout's counters and the devices whose newest it was. Looks at every device once.
@@ -126,6 +140,7 @@ impl Health {
     pub fn forget(&mut self, rollout: RolloutId) {
         if let Some(place) = self.places.remove(&rollout) {
             self.tallies[usize::from(place)] = None;
+            self.unknown.remove(&rollout);
             self.votes.drop_place(place);
         }
     }
@@ -170,6 +185,24 @@ impl Health {
             tally.rings[usize::from(old.ring)].leave(old);
         }
         Counted::New
+    }
+
+    /// The device was offered a rollout of which nothing else is known here any more. It has no vote there, and none from
+    /// now on in older ones: as if it had been counted.
+    pub fn went_on(&mut self, device: DeviceKey, rollout: RolloutId, at: Timestamp) {
+        if self.is_watched(rollout) {
+            return;
+        }
+        if !self.places.contains_key(&rollout) {
+            if self.is_full() {
+                let Some(&oldest) = self.unknown.first().filter(|oldest| **oldest < rollout) else { return };
+                self.forget(oldest);
+            }
+            // No release has this sequence.
+            self.place_or_new(rollout, 0, &[None]);
+            self.unknown.insert(rollout);
+        }
+        self.offered(device, rollout, 0, at, std::iter::empty());
     }
 
     /// The device reported on the release with this sequence.

@@ -118,3 +118,54 @@ fn shared_strings_are_bounded() {
     }
     assert_eq!(health.tally(ROLLOUT).unwrap().clusters.strings(), 4_096);
 }
+
+#[test]
+fn who_went_on_to_what_is_not_known_votes_in_nothing_older() {
+    let mut health = watching(2);
+    offer(&mut health, 0..2);
+    health.went_on(key(1), ROLLOUT + 5, at(60));
+    health.went_on(key(2), ROLLOUT + 5, at(60));
+    assert!(!health.is_watched(ROLLOUT + 5));
+    assert_eq!(health.counts(ROLLOUT, 0, at(60)).pending, 1);
+    let failed = |health: &mut Health, device| {
+        health.reported(key(device), SEQUENCE, ReportEvent::Failed, &BTreeMap::new(), empty())
+    };
+    assert_eq!(failed(&mut health, 1), Counted::NotWatched);
+    assert_eq!(failed(&mut health, 0), Counted::Changed);
+    assert_eq!(health.offered(key(2), ROLLOUT, 0, at(60), empty()), Counted::NotWatched);
+    health.watch(ROLLOUT + 9, 9, &[None]);
+    assert_eq!(health.offered(key(2), ROLLOUT + 9, 0, at(60), empty()), Counted::New);
+    // Once it is known, it begins with nothing.
+    health.watch(ROLLOUT + 5, 5, &[None, None]);
+    assert!(health.is_watched(ROLLOUT + 5));
+    assert_eq!(health.total(ROLLOUT + 5, at(60)), Counts::default());
+}
+
+#[test]
+fn what_is_not_known_takes_nobodys_room() {
+    let mut health = Health::new();
+    let all = ROLLOUTS_MAX as u64;
+    (1..all).for_each(|rollout| health.watch(rollout, rollout, &[None]));
+    health.went_on(key(1), all + 1, at(0));
+    assert!(health.is_full());
+    health.went_on(key(2), all + 2, at(0));
+    assert_eq!(health.devices(), 1, "only the newest that is not known is kept");
+    assert!((1..all).all(|rollout| health.is_watched(rollout)));
+    health.make_room(|rollout| rollout < 10);
+    assert!(health.is_watched(9) && !health.is_watched(10) && health.is_watched(11));
+    assert!(!health.is_full());
+}
+
+#[test]
+fn another_place_is_forgotten_whole() {
+    let mut health = watching(2);
+    let counts = Counts { offered: 3, ..Counts::default() };
+    health.set_elsewhere(ROLLOUT, 0, "site a", counts);
+    health.set_elsewhere(ROLLOUT, 1, "site a", counts);
+    health.set_elsewhere(ROLLOUT, 1, "site b", counts);
+    let mut fresh = watching(2);
+    fresh.take_elsewhere(&mut health);
+    assert_eq!((health.total(ROLLOUT, at(0)).offered, fresh.total(ROLLOUT, at(0)).offered), (0, 9));
+    fresh.forget_elsewhere("site a");
+    assert_eq!(fresh.total(ROLLOUT, at(0)), counts);
+}
