@@ -67,7 +67,7 @@ impl Mirror {
             tracing::warn!(upstream = %self.upstream.address(), error = %text, "the upstream cannot be followed; what is here is served on, and it is tried again");
         }
         if let Some(kind) = trouble.alarm() {
-            noted.alarms.retain(|known, _| *known == kind || *known == super::AlarmKind::MirrorStale);
+            noted.alarms.retain(|known, _| *known == kind || !known.is_of_following());
             noted.raise(kind, text.clone(), now);
         }
         noted.last_error = Some(text);

@@ -12,7 +12,7 @@ mod stream;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -30,6 +30,9 @@ pub use stream::{VolumeStream, Waiting};
 pub const SESSIONS_MAX: usize = 4;
 /// How long an export may lie unread before it is dropped.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+/// How long an export may lie unread before it makes room for another one, where all are taken. Whoever writes one to a
+/// slow medium asks for something of it more often than that.
+const GONE_AFTER: Duration = Duration::from_secs(120);
 
 /// What an increment is to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -72,7 +75,7 @@ pub struct Exporter {
     dir: PathBuf,
     grace: SignedDuration,
     /// One is made at a time: they share the disk and the processors.
-    turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
     sessions: Mutex<BTreeMap<BundleId, Arc<ExportSession>>>,
 }
 
@@ -91,19 +94,28 @@ impl Exporter {
         for entry in std::fs::read_dir(&dir)? {
             durable::remove_file(&entry?.path())?;
         }
-        Ok(Self { catalog, dir, grace, turn: tokio::sync::Mutex::default(), sessions: Mutex::default() })
+        Ok(Self { catalog, dir, grace, turn: Arc::default(), sessions: Mutex::default() })
     }
 
-    /// Makes a bundle. It is journaled before its signature can be had. Goes on if the caller stops waiting.
+    /// Makes a bundle. It is journaled before its signature can be had. What has begun goes on if the caller stops waiting,
+    /// and nothing of it stays.
     pub async fn export(
         self: &Arc<Self>,
         actor: &Actor,
         request: ExportRequest,
         issuer: impl FnOnce(&Snapshot) -> Issuer + Send + 'static,
     ) -> Result<Arc<ExportSession>, ExportError> {
-        let (exporter, actor) = (self.clone(), actor.clone());
-        let made = tokio::spawn(async move { exporter.export_to_end(&actor, request, issuer).await });
-        made.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        // Waited for here: whoever goes away before it is their turn costs nothing.
+        let turn = self.turn.clone().lock_owned().await;
+        let waits = Arc::new(());
+        let (exporter, actor, waiting) = (self.clone(), actor.clone(), Arc::downgrade(&waits));
+        let made = tokio::spawn(async move {
+            let _turn = turn;
+            exporter.export_to_end(&actor, request, issuer, &waiting).await
+        });
+        let made = made.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        drop(waits);
+        made
     }
 
     async fn export_to_end(
@@ -111,11 +123,9 @@ impl Exporter {
         actor: &Actor,
         request: ExportRequest,
         issuer: impl FnOnce(&Snapshot) -> Issuer + Send + 'static,
+        waiting: &Weak<()>,
     ) -> Result<Arc<ExportSession>, ExportError> {
-        let _turn = self.turn.lock().await;
-        if self.sessions().len() >= SESSIONS_MAX {
-            return Err(ExportError::TooMany);
-        }
+        self.make_room(actor, &request.site)?;
         let snapshot = self.catalog.snapshot();
         // What would be refused at the end is refused before the work.
         if snapshot.applied_bundle().is_some() {
@@ -123,8 +133,13 @@ impl Exporter {
         }
         let issuer = issuer(&snapshot);
         let exporter = self.clone();
-        let made = tokio::task::spawn_blocking(move || make::make(&exporter, &snapshot, request, &issuer));
+        let maker = actor.clone();
+        let made = tokio::task::spawn_blocking(move || make::make(&exporter, &snapshot, request, (&maker, &issuer)));
         let made = made.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+        // A bundle that nobody takes needs no number.
+        if waiting.strong_count() == 0 {
+            return Err(ExportError::Forsaken);
+        }
         let (site, export) = (made.manifest().site.clone(), made.export());
         let sequence = export.sequence;
         let committed = self.catalog.commit(actor, |snapshot, _now| {
@@ -140,6 +155,9 @@ impl Exporter {
             CommitError::Journal(error) => ExportError::Journal(error),
             CommitError::ReadOnly(error) => ExportError::ReadOnly(error),
         })?;
+        if waiting.strong_count() == 0 {
+            return Err(ExportError::Forsaken);
+        }
         let session = Arc::new(made);
         self.sessions().insert(session.id(), session.clone());
         tracing::info!(bundle = %session.id(), %site, sequence, "a bundle was made");
@@ -156,6 +174,23 @@ impl Exporter {
     /// Closes an export; says whether it was open.
     pub fn close(&self, bundle: &BundleId) -> bool {
         self.sessions().remove(bundle).is_some()
+    }
+
+    /// Where as many are open as may be, the one that was left alone for longest is dropped: one that nobody has asked for
+    /// anything of lately, or one of the same person for the same site that nobody reads just now.
+    fn make_room(&self, actor: &Actor, site: &SiteName) -> Result<(), ExportError> {
+        let mut sessions = self.sessions();
+        if sessions.len() < SESSIONS_MAX {
+            return Ok(());
+        }
+        let is_replaced = |session: &ExportSession| session.is_of(actor, site) && !session.is_being_read();
+        let given_up = sessions.values().filter(|session| session.idle() >= GONE_AFTER || is_replaced(session));
+        let Some(oldest) = given_up.max_by_key(|session| session.idle()).map(|session| session.id()) else {
+            return Err(ExportError::TooMany);
+        };
+        tracing::info!(bundle = %oldest, "an export that nobody reads makes room for another one");
+        sessions.remove(&oldest);
+        Ok(())
     }
 
     fn drop_when_idle(self: &Arc<Self>, bundle: BundleId) {

@@ -1,7 +1,9 @@
 //! Bundles from an origin to its offline sites, over a directory that is carried.
 
 mod export;
+mod full;
 mod import;
 mod kill;
+mod kill_exports;
 mod media;
 mod origin;

@@ -17,7 +17,11 @@ pub(super) struct Origin {
 
 impl Origin {
     pub(super) fn start() -> Self {
-        let server = Setup::new().start();
+        Self::of(Setup::new())
+    }
+
+    pub(super) fn of(setup: Setup) -> Self {
+        let server = setup.start();
         server.cli(&["product", "add", "feed", "--class", "intelligence"]).ok();
         Self { server, media: tempfile::tempdir().unwrap() }
     }
