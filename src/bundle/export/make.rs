@@ -12,7 +12,9 @@ use crate::bundle::{
     root_of, scope,
 };
 use crate::model::policy::{Policy, SiteRule};
-use crate::model::{Actor, Blake3Digest, GroupName, JournalPlace, ObjectRef, Sha256Digest, SiteContent, Snapshot, Span};
+use crate::model::{
+    Actor, Blake3Digest, GroupName, JournalPlace, ObjectRef, Sha256Digest, SiteContent, Snapshot, Span,
+};
 use crate::store::{Committed, FsBlobs, TransferPlan, take_blocking};
 
 /// Makes the bundle that is asked for.

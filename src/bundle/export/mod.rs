@@ -7,12 +7,13 @@ mod base;
 mod error;
 mod make;
 mod pack;
+mod queue;
 mod session;
 mod stream;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -23,6 +24,7 @@ use crate::signing::{KeysDocument, SecretKey};
 use crate::sys::durable;
 
 pub use error::ExportError;
+use queue::Queue;
 pub use session::ExportSession;
 pub use stream::{VolumeStream, Waiting};
 
@@ -75,7 +77,7 @@ pub struct Exporter {
     dir: PathBuf,
     grace: SignedDuration,
     /// One is made at a time: they share the disk and the processors.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    queue: Queue,
     sessions: Mutex<BTreeMap<BundleId, Arc<ExportSession>>>,
 }
 
@@ -94,28 +96,23 @@ impl Exporter {
         for entry in std::fs::read_dir(&dir)? {
             durable::remove_file(&entry?.path())?;
         }
-        Ok(Self { catalog, dir, grace, turn: Arc::default(), sessions: Mutex::default() })
+        Ok(Self { catalog, dir, grace, queue: Queue::default(), sessions: Mutex::default() })
     }
 
-    /// Makes a bundle. It is journaled before its signature can be had. What has begun goes on if the caller stops waiting,
-    /// and nothing of it stays.
+    /// Makes a bundle. It is journaled before its signature can be had. Goes on if the caller stops waiting.
     pub async fn export(
         self: &Arc<Self>,
         actor: &Actor,
         request: ExportRequest,
         issuer: impl FnOnce(&Snapshot) -> Issuer + Send + 'static,
     ) -> Result<Arc<ExportSession>, ExportError> {
-        // Waited for here: whoever goes away before it is their turn costs nothing.
-        let turn = self.turn.clone().lock_owned().await;
-        let waits = Arc::new(());
-        let (exporter, actor, waiting) = (self.clone(), actor.clone(), Arc::downgrade(&waits));
+        let turn = self.queue.turn(actor, &request.site).await?;
+        let (exporter, actor) = (self.clone(), actor.clone());
         let made = tokio::spawn(async move {
             let _turn = turn;
-            exporter.export_to_end(&actor, request, issuer, &waiting).await
+            exporter.export_to_end(&actor, request, issuer).await
         });
-        let made = made.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        drop(waits);
-        made
+        made.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
     async fn export_to_end(
@@ -123,7 +120,6 @@ impl Exporter {
         actor: &Actor,
         request: ExportRequest,
         issuer: impl FnOnce(&Snapshot) -> Issuer + Send + 'static,
-        waiting: &Weak<()>,
     ) -> Result<Arc<ExportSession>, ExportError> {
         self.make_room(actor, &request.site)?;
         let snapshot = self.catalog.snapshot();
@@ -136,10 +132,6 @@ impl Exporter {
         let maker = actor.clone();
         let made = tokio::task::spawn_blocking(move || make::make(&exporter, &snapshot, request, (&maker, &issuer)));
         let made = made.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
-        // A bundle that nobody takes needs no number.
-        if waiting.strong_count() == 0 {
-            return Err(ExportError::Forsaken);
-        }
         let (site, export) = (made.manifest().site.clone(), made.export());
         let sequence = export.sequence;
         let committed = self.catalog.commit(actor, |snapshot, _now| {
@@ -155,9 +147,6 @@ impl Exporter {
             CommitError::Journal(error) => ExportError::Journal(error),
             CommitError::ReadOnly(error) => ExportError::ReadOnly(error),
         })?;
-        if waiting.strong_count() == 0 {
-            return Err(ExportError::Forsaken);
-        }
         let session = Arc::new(made);
         self.sessions().insert(session.id(), session.clone());
         tracing::info!(bundle = %session.id(), %site, sequence, "a bundle was made");

@@ -134,7 +134,7 @@ impl From<ExportError> for Problem {
             E::Scope(ScopeError::NoPolicy | ScopeError::Unreadable) => StatusCode::CONFLICT,
             E::StateTooLong { .. } | E::GroupTwice(_) | E::Plan(_) | E::Manifest(_) => StatusCode::UNPROCESSABLE_ENTITY,
             E::TooMany => return Self::try_again(60, &error.to_string()),
-            E::Overtaken { .. } | E::IsSite | E::Missing { .. } | E::Forsaken => StatusCode::CONFLICT,
+            E::Overtaken { .. } | E::AskedAgain { .. } | E::IsSite | E::Missing { .. } => StatusCode::CONFLICT,
             E::Store(store) | E::Intake(IntakeError::Store(store)) => return store_failed(store),
             E::Spool { cause, .. } | E::Encode(EncodeError::Spool { cause, .. }) if is_full(cause) => {
                 tracing::error!(%error, "no space for an export");

@@ -1,7 +1,7 @@
 //! Bundles from an origin to its offline sites, over a directory that is carried.
 
 mod export;
-mod full;
+pub(crate) mod full;
 mod import;
 mod kill;
 mod kill_exports;
