@@ -152,6 +152,8 @@ pub(super) struct Noted {
     pub(super) tallies_sent_at: Option<Timestamp>,
     pub(super) alarms: BTreeMap<AlarmKind, (Timestamp, String)>,
     pub(super) last_error: Option<String>,
+    /// Why what must not be forgotten is in memory alone.
+    pub(super) not_written: Option<String>,
 }
 
 impl Watch {
