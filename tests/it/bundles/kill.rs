@@ -1,6 +1,6 @@
 //! kill -9 at random points of imports: the next start opens, nothing was visible early, and the import goes on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ fn chain(origin: &Origin) -> Vec<PathBuf> {
 /// Kills imports of one bundle until one of them has ended, or enough were killed.
 fn import_while_killed(
     site: &mut TestServer,
-    bundle: &PathBuf,
+    bundle: &Path,
     version: u64,
     (random, length): (&mut Random, &mut Duration),
     (walked, wanted): (&mut Walked, u32),
