@@ -67,7 +67,7 @@ impl Mirror {
             tracing::warn!(upstream = %self.upstream.address(), error = %text, "the upstream cannot be followed; what is here is served on, and it is tried again");
         }
         if let Some(kind) = trouble.alarm() {
-            noted.alarms.retain(|known, _| *known == kind || *known == super::AlarmKind::MirrorStale);
+            noted.alarms.retain(|known, _| *known == kind || !known.is_of_following());
             noted.raise(kind, text.clone(), now);
         }
         noted.last_error = Some(text);
@@ -215,6 +215,20 @@ impl Mirror {
         let kept = self.kept.clone();
         let done = tokio::task::spawn_blocking(move || kept.change(change)).await;
         let done = done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        done.map_err(|cause| Trouble::NotKept { what, cause })
+        let trouble = done.err().map(|cause| Trouble::NotKept { what, cause });
+        let not_written = trouble.as_ref().map(Trouble::to_string);
+        let before = std::mem::replace(&mut self.watch.lock().not_written, not_written.clone());
+        match trouble {
+            // On a full disk following goes on, as long as the journal has space: a hold must come through. It counts in
+            // memory, is written with the next change, and what it guards is in the journal, too.
+            Some(trouble) if trouble.is_want_of_space() && self.has_followed() => {
+                if before.is_none() {
+                    tracing::warn!(error = %trouble, "the disk is full; the upstream is followed all the same");
+                }
+                Ok(())
+            }
+            Some(trouble) => Err(trouble),
+            None => Ok(()),
+        }
     }
 }

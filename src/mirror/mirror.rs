@@ -131,6 +131,10 @@ impl Mirror {
     pub fn note_filling(&self, filling: FillStanding, blame: Option<Blame>) {
         let now = self.catalog.clock_now();
         let mut noted = self.watch.lock();
+        match filling.not_kept.as_ref().or(noted.not_written.clone().as_ref()) {
+            Some(why) => noted.raise(AlarmKind::MirrorDisk, format!("what comes cannot be kept here: {why}"), now),
+            None => drop(noted.alarms.remove(&AlarmKind::MirrorDisk)),
+        }
         noted.filling = Some(filling).filter(|filling| filling.state != FillState::Starting);
         match blame.filter(|blame| now.duration_since(blame.at) < WRONG_BYTES_LAST) {
             Some(Blame { blob, what, .. }) => {

@@ -25,6 +25,8 @@ pub enum AlarmKind {
     MirrorMalformed,
     /// The origin's last word is older than it may be.
     MirrorStale,
+    /// Blobs that come cannot be kept here: the disk is full, or fails.
+    MirrorDisk,
 }
 
 impl AlarmKind {
@@ -37,22 +39,24 @@ impl AlarmKind {
             Self::MirrorUntrusted => "mirror_untrusted",
             Self::MirrorMalformed => "mirror_malformed",
             Self::MirrorStale => "mirror_stale",
+            Self::MirrorDisk => "mirror_disk",
         }
     }
 
     /// Whether nothing is taken from the upstream's journal while it lasts.
     pub(super) fn is_of_following(&self) -> bool {
-        !matches!(self, Self::MirrorStale | Self::MirrorWrongBytes)
+        !matches!(self, Self::MirrorStale | Self::MirrorWrongBytes | Self::MirrorDisk)
     }
 
     /// All kinds.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::MirrorForked,
         Self::MirrorUpstreamBehind,
         Self::MirrorUntrusted,
         Self::MirrorMalformed,
         Self::MirrorStale,
         Self::MirrorWrongBytes,
+        Self::MirrorDisk,
     ];
 }
 
@@ -148,6 +152,8 @@ pub(super) struct Noted {
     pub(super) tallies_sent_at: Option<Timestamp>,
     pub(super) alarms: BTreeMap<AlarmKind, (Timestamp, String)>,
     pub(super) last_error: Option<String>,
+    /// Why what must not be forgotten is in memory alone.
+    pub(super) not_written: Option<String>,
 }
 
 impl Watch {

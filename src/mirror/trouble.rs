@@ -67,6 +67,12 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
+    /// Whether it is only space that is missing here.
+    pub(super) fn is_want_of_space(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::NotKept { cause, .. } if matches!(cause.kind(), StorageFull | QuotaExceeded))
+    }
+
     /// What alarm it is; none where the upstream is only away, or this server is at fault.
     pub(super) fn alarm(&self) -> Option<AlarmKind> {
         match self {

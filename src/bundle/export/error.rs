@@ -32,8 +32,16 @@ pub enum ExportError {
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// Too many are open.
-    #[error("{SESSIONS_MAX} exports are open already: wait until one of them is written")]
+    #[error(
+        "{SESSIONS_MAX} exports are open already: wait until one of them is written, or was left alone for two minutes"
+    )]
     TooMany,
+    /// The same person has asked again.
+    #[error("another bundle for site {site} was asked for by the same person before this one was begun")]
+    AskedAgain {
+        /// The site.
+        site: SiteName,
+    },
     /// Another bundle for the site was made in between.
     #[error("another bundle for site {site} was made at the same time: export again")]
     Overtaken {

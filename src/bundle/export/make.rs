@@ -12,7 +12,9 @@ use crate::bundle::{
     root_of, scope,
 };
 use crate::model::policy::{Policy, SiteRule};
-use crate::model::{Blake3Digest, GroupName, JournalPlace, ObjectRef, Sha256Digest, SiteContent, Snapshot, Span};
+use crate::model::{
+    Actor, Blake3Digest, GroupName, JournalPlace, ObjectRef, Sha256Digest, SiteContent, Snapshot, Span,
+};
 use crate::store::{Committed, FsBlobs, TransferPlan, take_blocking};
 
 /// Makes the bundle that is asked for.
@@ -20,7 +22,7 @@ pub(super) fn make(
     exporter: &Exporter,
     snapshot: &Snapshot,
     request: ExportRequest,
-    issuer: &Issuer,
+    (actor, issuer): (&Actor, &Issuer),
 ) -> Result<ExportSession, ExportError> {
     let store = &**exporter.catalog.store();
     let now = exporter.catalog.now();
@@ -75,7 +77,7 @@ pub(super) fn make(
     Ok(ExportSession::new(
         Made { manifest, layout, packed, state, stored },
         exporter.catalog.store().clone(),
-        &issuer.key,
+        (actor, &issuer.key),
     ))
 }
 
@@ -156,7 +158,7 @@ mod tests {
 
     use super::*;
     use crate::journal::MAX_LINE_BYTES;
-    use crate::model::{Actor, SitePolicy, Stamp};
+    use crate::model::{SitePolicy, Stamp};
     use crate::store::FsBlobsOptions;
 
     #[test]

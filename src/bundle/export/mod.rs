@@ -7,6 +7,7 @@ mod base;
 mod error;
 mod make;
 mod pack;
+mod queue;
 mod session;
 mod stream;
 
@@ -23,6 +24,7 @@ use crate::signing::{KeysDocument, SecretKey};
 use crate::sys::durable;
 
 pub use error::ExportError;
+use queue::Queue;
 pub use session::ExportSession;
 pub use stream::{VolumeStream, Waiting};
 
@@ -30,6 +32,9 @@ pub use stream::{VolumeStream, Waiting};
 pub const SESSIONS_MAX: usize = 4;
 /// How long an export may lie unread before it is dropped.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
+/// How long an export may lie unread before it makes room for another one, where all are taken. Whoever writes one to a
+/// slow medium asks for something of it more often than that.
+const GONE_AFTER: Duration = Duration::from_secs(120);
 
 /// What an increment is to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -72,7 +77,7 @@ pub struct Exporter {
     dir: PathBuf,
     grace: SignedDuration,
     /// One is made at a time: they share the disk and the processors.
-    turn: tokio::sync::Mutex<()>,
+    queue: Queue,
     sessions: Mutex<BTreeMap<BundleId, Arc<ExportSession>>>,
 }
 
@@ -91,7 +96,7 @@ impl Exporter {
         for entry in std::fs::read_dir(&dir)? {
             durable::remove_file(&entry?.path())?;
         }
-        Ok(Self { catalog, dir, grace, turn: tokio::sync::Mutex::default(), sessions: Mutex::default() })
+        Ok(Self { catalog, dir, grace, queue: Queue::default(), sessions: Mutex::default() })
     }
 
     /// Makes a bundle. It is journaled before its signature can be had. Goes on if the caller stops waiting.
@@ -101,8 +106,12 @@ impl Exporter {
         request: ExportRequest,
         issuer: impl FnOnce(&Snapshot) -> Issuer + Send + 'static,
     ) -> Result<Arc<ExportSession>, ExportError> {
+        let turn = self.queue.turn(actor, &request.site).await?;
         let (exporter, actor) = (self.clone(), actor.clone());
-        let made = tokio::spawn(async move { exporter.export_to_end(&actor, request, issuer).await });
+        let made = tokio::spawn(async move {
+            let _turn = turn;
+            exporter.export_to_end(&actor, request, issuer).await
+        });
         made.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
@@ -112,10 +121,7 @@ impl Exporter {
         request: ExportRequest,
         issuer: impl FnOnce(&Snapshot) -> Issuer + Send + 'static,
     ) -> Result<Arc<ExportSession>, ExportError> {
-        let _turn = self.turn.lock().await;
-        if self.sessions().len() >= SESSIONS_MAX {
-            return Err(ExportError::TooMany);
-        }
+        self.make_room(actor, &request.site)?;
         let snapshot = self.catalog.snapshot();
         // What would be refused at the end is refused before the work.
         if snapshot.applied_bundle().is_some() {
@@ -123,7 +129,8 @@ impl Exporter {
         }
         let issuer = issuer(&snapshot);
         let exporter = self.clone();
-        let made = tokio::task::spawn_blocking(move || make::make(&exporter, &snapshot, request, &issuer));
+        let maker = actor.clone();
+        let made = tokio::task::spawn_blocking(move || make::make(&exporter, &snapshot, request, (&maker, &issuer)));
         let made = made.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
         let (site, export) = (made.manifest().site.clone(), made.export());
         let sequence = export.sequence;
@@ -156,6 +163,23 @@ impl Exporter {
     /// Closes an export; says whether it was open.
     pub fn close(&self, bundle: &BundleId) -> bool {
         self.sessions().remove(bundle).is_some()
+    }
+
+    /// Where as many are open as may be, the one that was left alone for longest is dropped: one that nobody has asked for
+    /// anything of lately, or one of the same person for the same site that nobody reads just now.
+    fn make_room(&self, actor: &Actor, site: &SiteName) -> Result<(), ExportError> {
+        let mut sessions = self.sessions();
+        if sessions.len() < SESSIONS_MAX {
+            return Ok(());
+        }
+        let is_replaced = |session: &ExportSession| session.is_of(actor, site) && !session.is_being_read();
+        let given_up = sessions.values().filter(|session| session.idle() >= GONE_AFTER || is_replaced(session));
+        let Some(oldest) = given_up.max_by_key(|session| session.idle()).map(|session| session.id()) else {
+            return Err(ExportError::TooMany);
+        };
+        tracing::info!(bundle = %oldest, "an export that nobody reads makes room for another one");
+        sessions.remove(&oldest);
+        Ok(())
     }
 
     fn drop_when_idle(self: &Arc<Self>, bundle: BundleId) {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::pack::PackedSet;
 use super::stream::{self, VolumeStream};
 use crate::bundle::{BundleManifest, Layout};
-use crate::model::{BundleId, Export, ObjectRef};
+use crate::model::{Actor, BundleId, Export, ObjectRef, SiteName};
 use crate::signing::SecretKey;
 use crate::store::{Committed, FsBlobs};
 
@@ -27,6 +27,8 @@ pub struct ExportSession {
     text: Bytes,
     signature: String,
     made: Made,
+    /// Who asked for it.
+    actor: Actor,
     store: Arc<FsBlobs>,
     used: Mutex<Instant>,
     /// How many volumes may be read at once.
@@ -43,13 +45,13 @@ impl std::fmt::Debug for ExportSession {
 }
 
 impl ExportSession {
-    pub(super) fn new(made: Made, store: Arc<FsBlobs>, key: &SecretKey) -> Self {
+    pub(super) fn new(made: Made, store: Arc<FsBlobs>, (actor, key): (&Actor, &SecretKey)) -> Self {
         let (text, id) = made.manifest.text();
         let BundleManifest { site, sequence, .. } = &made.manifest;
         let signature = key.sign(text.as_bytes(), &format!("bundle {sequence} of site {site}"));
         let used = Mutex::new(Instant::now());
         let readers = Arc::new(tokio::sync::Semaphore::new(READERS_MAX));
-        Self { id, text: text.into(), signature, made, store, used, readers }
+        Self { id, text: text.into(), signature, made, actor: actor.clone(), store, used, readers }
     }
 
     /// The bundle.
@@ -119,5 +121,15 @@ impl ExportSession {
 
     pub(super) fn idle(&self) -> Duration {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// Whether this person asked for it, for this site.
+    pub(super) fn is_of(&self, actor: &Actor, site: &SiteName) -> bool {
+        self.actor == *actor && self.made.manifest.site == *site
+    }
+
+    /// Whether a volume of it is on its way.
+    pub(super) fn is_being_read(&self) -> bool {
+        self.readers.available_permits() < READERS_MAX
     }
 }

@@ -21,6 +21,8 @@ use crate::model::{BundleBase, GroupName, SiteName};
 const BREAKS_MAX: u32 = 6;
 /// The pause after the first of them; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// How often the server is told that the bundle is still being written, however long the medium takes.
+const TELL_EVERY: Duration = Duration::from_secs(20);
 /// How many pieces may wait for the medium.
 const PIECES_AHEAD: usize = 16;
 
@@ -88,7 +90,7 @@ impl Args {
         });
         let value = session.post_patiently("/v1/bundles", &request)?;
         let answer: Answer = session.read(value.clone())?;
-        let written = write(&session, writer, &answer);
+        let written = while_told(&session, &answer, || write(&session, writer, &answer));
         // The server forgets it by itself, too.
         let closed = session.delete(&format!("/v1/bundles/{}", answer.bundle));
         written?;
@@ -128,6 +130,24 @@ fn refused(error: WriteError) -> CliError {
         WriteError::Damaged { .. } => CliError::Damage(text),
         _ => CliError::Failed(text),
     }
+}
+
+/// Does something while the server is told now and then that somebody is here: an export that nobody reads makes room for
+/// others.
+fn while_told<T>(session: &Session, answer: &Answer, act: impl FnOnce() -> T) -> T {
+    let path = format!("/v1/bundles/{}/BUNDLE.sig", answer.bundle);
+    let (done, is_done) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while is_done.recv_timeout(TELL_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+                // What is wrong is told by whoever reads.
+                let _ = session.get_text(&path);
+            }
+        });
+        let made = act();
+        drop(done);
+        made
+    })
 }
 
 fn write(session: &Session, writer: BundleWriter, answer: &Answer) -> Result<(), CliError> {

@@ -58,9 +58,11 @@ struct Work {
     planned_at: Option<Instant>,
     /// What could not be pulled, and when it may be tried again.
     resting: BTreeMap<Blake3Digest, Instant>,
-    /// The upstream was away: nothing is begun until then.
+    /// The upstream was away, or the disk full: nothing is begun until then.
     paused_until: Option<Instant>,
     last_error: Option<String>,
+    /// Why the last blob that came could not be kept.
+    not_kept: Option<String>,
     active: BTreeSet<Blake3Digest>,
     running: JoinSet<(ObjectRef, Result<(), PullError>)>,
 }
@@ -129,6 +131,9 @@ impl Filler {
         match planned.await {
             Ok(Ok((seq, order, plan))) => {
                 work.seq = seq;
+                if plan.missing.is_empty() {
+                    work.not_kept = None;
+                }
                 work.desired = (plan.desired.len() as u64, plan.desired.iter().map(|object| object.size).sum());
                 work.missing = plan.missing.iter().map(|object| (object.blake3, *object)).collect();
                 let is_due =
@@ -198,6 +203,7 @@ impl Filler {
             complete_at: left_s.and_then(|seconds| now.checked_add(after(seconds)).ok()),
             opens_at: self.options.windows.as_ref().filter(|_| !is_open).and_then(|windows| next(windows, now)),
             last_error: work.last_error.clone(),
+            not_kept: work.not_kept.clone(),
         };
         let before =
             std::mem::replace(&mut *self.standing.lock().unwrap_or_else(PoisonError::into_inner), standing.clone());
@@ -229,6 +235,7 @@ impl Work {
             Ok((object, Ok(()))) => {
                 self.active.remove(&object.blake3);
                 self.missing.remove(&object.blake3);
+                self.not_kept = None;
                 if self.missing.is_empty() {
                     self.last_error = None;
                 }
@@ -246,9 +253,14 @@ impl Work {
         let rest = if matches!(error, PullError::Wrong(_)) { WRONG_RETRY_AFTER } else { RETRY_AFTER };
         self.resting.insert(object.blake3, Instant::now() + rest);
         self.queue.push_back(object);
-        if matches!(error, PullError::Away(_) | PullError::Busy(_)) {
+        // On a full disk the next blob would only fail, too.
+        let is_full = matches!(error, PullError::Store(StoreError::NoSpace { .. }));
+        if is_full || matches!(error, PullError::Away(_) | PullError::Busy(_)) {
             self.paused_until = Some(Instant::now() + RETRY_AFTER);
         }
         self.last_error = Some(error.to_string());
+        if matches!(error, PullError::Store(_)) {
+            self.not_kept = self.last_error.clone();
+        }
     }
 }

@@ -61,4 +61,7 @@ pub struct FillStanding {
     /// Why the last pull that failed did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// Why what comes cannot be kept here, for as long as that lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_kept: Option<String>,
 }

@@ -2,12 +2,13 @@
 //! failed on the server's side is logged here, once, and told to nobody.
 
 use std::fmt::Display;
+use std::io;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::bundle::receipt::GiveError;
 use crate::bundle::receive::ReceiptRefusal;
-use crate::bundle::{ExportError, ImportError, ScopeError};
+use crate::bundle::{EncodeError, ExportError, ImportError, ScopeError};
 use crate::catalog::{CommitError, ReadOnly};
 use crate::control::rollouts::RolloutRefusal;
 use crate::control::{ControlError, OriginKeyRefusal};
@@ -133,8 +134,12 @@ impl From<ExportError> for Problem {
             E::Scope(ScopeError::NoPolicy | ScopeError::Unreadable) => StatusCode::CONFLICT,
             E::StateTooLong { .. } | E::GroupTwice(_) | E::Plan(_) | E::Manifest(_) => StatusCode::UNPROCESSABLE_ENTITY,
             E::TooMany => return Self::try_again(60, &error.to_string()),
-            E::Overtaken { .. } | E::IsSite | E::Missing { .. } => StatusCode::CONFLICT,
+            E::Overtaken { .. } | E::AskedAgain { .. } | E::IsSite | E::Missing { .. } => StatusCode::CONFLICT,
             E::Store(store) | E::Intake(IntakeError::Store(store)) => return store_failed(store),
+            E::Spool { cause, .. } | E::Encode(EncodeError::Spool { cause, .. }) if is_full(cause) => {
+                tracing::error!(%error, "no space for an export");
+                return Self::with_detail(StatusCode::INSUFFICIENT_STORAGE, "there is no space left on the server");
+            }
             E::Intake(IntakeError::Mismatch { .. } | IntakeError::TooLong { .. })
             | E::Intake(IntakeError::Short { .. } | IntakeError::Read { .. })
             | E::Encode(_)
@@ -145,6 +150,11 @@ impl From<ExportError> for Problem {
         };
         Self::with_detail(status, error.to_string())
     }
+}
+
+/// Whether it is only space that is missing.
+fn is_full(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl From<ImportError> for Problem {
@@ -170,7 +180,7 @@ impl From<ImportError> for Problem {
             E::NoSpace { .. } => said(StatusCode::INSUFFICIENT_STORAGE),
             E::Busy => Self::try_again(1, &detail),
             E::Store(store) => store_failed(&store),
-            E::Io(cause) if cause.kind() == std::io::ErrorKind::StorageFull => {
+            E::Io(cause) if is_full(&cause) => {
                 tracing::error!(error = detail, "no space for an import");
                 Self::with_detail(StatusCode::INSUFFICIENT_STORAGE, "there is no space left on the server")
             }

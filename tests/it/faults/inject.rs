@@ -2,6 +2,7 @@
 //! acknowledged, and a failed fsync ends the process at once.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,11 +13,16 @@ const PROMPT: Duration = Duration::from_secs(5);
 
 /// strace on a running server; detached when dropped. What it says of every new thread must find an open pipe: a strace
 /// that is ended by SIGPIPE injects nothing more.
-struct Injection(Child, #[expect(dead_code, reason = "only kept open")] BufReader<ChildStderr>);
+pub(crate) struct Injection(Child, #[expect(dead_code, reason = "only kept open")] BufReader<ChildStderr>);
 
 impl Injection {
     /// `rule` as strace's `inject=` takes it. `None` where strace is missing or may not trace: said loudly.
     fn attach(test: &str, server: &TestServer, rule: &str) -> Option<Self> {
+        Self::attach_to(test, server, rule, None)
+    }
+
+    /// The same, for the calls that touch one file alone where one is named.
+    pub(crate) fn attach_to(test: &str, server: &TestServer, rule: &str, file: Option<&Path>) -> Option<Self> {
         if !have("strace") {
             skip(test, "strace is not installed");
             return None;
@@ -24,6 +30,9 @@ impl Injection {
         let calls = rule.split(':').next().unwrap_or(rule);
         let mut command = Command::new("strace");
         command.args(["-f", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &format!("inject={rule}")]);
+        if let Some(file) = file {
+            command.arg("-P").arg(file);
+        }
         command.args(["-p", &server.pid().to_string()]).stderr(Stdio::piped()).stdin(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut said = String::new();

@@ -2,7 +2,7 @@
 
 mod damage;
 mod disk;
-mod inject;
+pub(crate) mod inject;
 mod journal;
 pub(crate) mod kill;
 mod restore;

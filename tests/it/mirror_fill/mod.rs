@@ -1,5 +1,6 @@
 //! How blobs come to a mirror: pulled when a device asks, filled before one does, over good links and bad ones.
 
+mod full;
 mod links;
 mod pulling;
 
@@ -24,7 +25,11 @@ fn closed() -> String {
 
 /// A mirror of an upstream whose journal is the origin's, before it is started; `keys` go into its table `[mirror]`.
 fn mirror(origin: &TestServer, upstream: &TestServer, name: &str, keys: &str) -> Setup {
-    let setup = Setup::new();
+    mirror_at(Setup::new(), (origin, upstream), name, keys)
+}
+
+/// The same in a directory that was made for it.
+fn mirror_at(setup: Setup, (origin, upstream): (&TestServer, &TestServer), name: &str, keys: &str) -> Setup {
     let token = setup.root().join("upstream.token");
     origin.cli(&["token", "create", "--actor", name, "--role", "mirror", "--out", &token.display().to_string()]).ok();
     let shown = origin.cli(&["key", "show"]).ok().stdout;

@@ -102,6 +102,12 @@ impl Setup {
         self
     }
 
+    /// Every start gets this variable, too.
+    pub(crate) fn set_env(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.into(), value.into()));
+    }
+
     /// Writes the files that the server reads.
     pub(crate) fn write_files(&self) {
         // A test asks more often as one device than a device would; those of the caps set their own.
@@ -257,8 +263,7 @@ impl TestServer {
 
     /// The next starts get this variable, too.
     pub(crate) fn set_env(&mut self, name: &str, value: &str) {
-        self.forget_env(name);
-        self.setup.environment.push((name.into(), value.into()));
+        self.setup.set_env(name, value);
     }
 
     /// The next starts do not get this variable any more.
