@@ -57,10 +57,14 @@ impl Imports {
         brought: &Brought,
         now: Timestamp,
     ) -> Result<Begun, ImportError> {
-        if let Standing::Applied = check_standing(snapshot, &verified.manifest, verified.id, now)? {
+        let accepts_restored = verified.accepts_restored;
+        let standing = check_standing(snapshot, (&verified.manifest, verified.id), accepts_restored, now)?;
+        if standing == Standing::Applied {
             return Ok(Begun::Applied(Finished::again(snapshot, verified.id)));
         }
         let open = self.sessions().get(&verified.id).cloned();
+        // What is accepted now may not have been when the import began.
+        let open = open.filter(|session| session.accepts_restored || !accepts_restored);
         let is_new = open.is_none();
         let session = match open {
             Some(session) => session,
@@ -176,11 +180,12 @@ impl Imports {
 }
 
 /// Where it stands beside the bundle in place, and whether its time is over. The one in place is known whatever the time:
-/// whoever has lost its receipt gets it again.
+/// whoever has lost its receipt gets it again. Where a restored origin is accepted, its journal may end anywhere; its
+/// bundles have to be newer all the same, so that no medium of an earlier day comes in by this.
 pub(super) fn check_standing(
     snapshot: &Snapshot,
-    manifest: &BundleManifest,
-    id: BundleId,
+    (manifest, id): (&BundleManifest, BundleId),
+    accepts_restored: bool,
     now: Timestamp,
 ) -> Result<Standing, ImportError> {
     let applied = snapshot.applied_bundle();
@@ -194,6 +199,9 @@ pub(super) fn check_standing(
     let AppliedBundle { sequence, journal, .. } = *applied;
     if manifest.sequence <= sequence {
         return Err(ImportError::Older { sequence: manifest.sequence, applied: sequence, id: applied.bundle });
+    }
+    if accepts_restored {
+        return Ok(Standing::Newer);
     }
     if manifest.journal.sequence < journal.sequence {
         return Err(ImportError::JournalBehind { bundle: manifest.journal, applied: journal });

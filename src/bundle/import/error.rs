@@ -70,7 +70,8 @@ pub enum ImportError {
     /// The origin's journal was set back.
     #[error(
         "the origin's journal stood at event {} when the bundle was made, and at event {} for the one that this site \
-         serves from: the origin was set back to an older state; ask there before you go on", bundle.sequence, applied.sequence
+         serves from: the origin was set back to an older state; ask there, and if \
+         it was restored from a backup, have an admin import it with --origin-restored", bundle.sequence, applied.sequence
     )]
     JournalBehind {
         /// In the bundle.
@@ -81,7 +82,7 @@ pub enum ImportError {
     /// The origin's journal has two ends.
     #[error(
         "the origin's journal has two histories: event {} is {} in the bundle and {} in the one that this site serves \
-         from; ask at the origin before you go on", bundle.sequence, bundle.head, applied.head
+         from; ask there, and if it was restored from a backup, have an admin import it with --origin-restored", bundle.sequence, bundle.head, applied.head
     )]
     Fork {
         /// In the bundle.

@@ -68,7 +68,7 @@ impl Imports {
         let manifest = &session.manifest;
         let committed = self.catalog.commit(actor, |snapshot, now| {
             // Another bundle may have come in between.
-            match check_standing(snapshot, manifest, session.id, now)? {
+            match check_standing(snapshot, (manifest, session.id), session.accepts_restored, now)? {
                 Standing::Applied => Ok(Vec::new()),
                 Standing::Newer => applied(session, &content).map(|event| vec![event]),
             }
@@ -86,6 +86,9 @@ impl Imports {
         if !was_applied {
             let (sequence, root) = (manifest.sequence, manifest.root);
             tracing::info!(bundle = %session.id, sequence, %root, "the site serves from a new bundle");
+            if session.accepts_restored {
+                tracing::warn!(bundle = %session.id, %actor, journal = manifest.journal.sequence, "the journal of a restored origin was accepted");
+            }
         }
         Ok(Finished { was_applied, ..Finished::again(&committed.snapshot, session.id) })
     }

@@ -68,6 +68,9 @@ pub struct Brought {
     pub site: Option<SiteName>,
     /// Whether they may say which origin, and which site, this server belongs to.
     pub may_bind: bool,
+    /// Whether they know that the origin was restored from a backup, and take what is left of its journal as the truth.
+    /// Only for those who may bind.
+    pub accepts_restored: bool,
 }
 
 /// What is to be done about a bundle.

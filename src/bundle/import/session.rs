@@ -28,6 +28,8 @@ pub(super) struct Session {
     pub(super) manifest: BundleManifest,
     /// Whose bundles are taken once this one is applied.
     pub(super) next: OriginTrust,
+    /// Whether an admin accepts that the origin's journal was set back.
+    pub(super) accepts_restored: bool,
     pub(super) dir: PathBuf,
     pub(super) layout: Layout,
     /// For each object of the manifest, whether it is in the store.
@@ -44,12 +46,14 @@ pub(super) struct Session {
 struct Kept {
     keys: Vec<PublicKey>,
     retired: Vec<(KeyId, Option<Reason>)>,
+    #[serde(default)]
+    accepts_restored: bool,
 }
 
 impl Session {
     /// Over a manifest whose signature is good. Nothing is written yet.
     pub(super) fn new(catalog: &Catalog, verified: Verified, dir: &Path) -> Self {
-        let Verified { manifest, id, next } = verified;
+        let Verified { manifest, id, next, accepts_restored } = verified;
         let store = catalog.store();
         // Protected first and looked for afterwards: what is found then stays.
         let protections = manifest.objects.iter().map(|object| store.protect(object.blake3)).collect();
@@ -59,6 +63,7 @@ impl Session {
             here: manifest.objects.iter().map(|_| AtomicBool::new(false)).collect(),
             manifest,
             next,
+            accepts_restored,
             dir: dir.to_owned(),
             content: OnceLock::new(),
             assembling: Mutex::default(),
@@ -76,7 +81,7 @@ impl Session {
     pub(super) fn keep(&self, manifest: &str, signature: &str) -> std::io::Result<()> {
         durable::create_dir_durably(&self.dir)?;
         let OriginTrust { keys, retired } = self.next.clone();
-        let trust = serde_json::to_vec(&Kept { keys, retired })?;
+        let trust = serde_json::to_vec(&Kept { keys, retired, accepts_restored: self.accepts_restored })?;
         durable::write_atomically(&self.dir.join(MANIFEST), manifest.as_bytes(), 0o600)?;
         durable::write_atomically(&self.dir.join(SIGNATURE), signature.as_bytes(), 0o600)?;
         // The last of the three: without it, the import was never begun.
@@ -96,7 +101,8 @@ impl Session {
         }
         remove_arriving(dir);
         let next = OriginTrust { keys: kept.keys, retired: kept.retired };
-        Ok(Self::new(catalog, Verified { manifest, id, next }, dir))
+        let accepts_restored = kept.accepts_restored;
+        Ok(Self::new(catalog, Verified { manifest, id, next, accepts_restored }, dir))
     }
 
     /// An object of the manifest.

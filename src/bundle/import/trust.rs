@@ -10,6 +10,8 @@ pub(super) struct Verified {
     pub(super) manifest: BundleManifest,
     pub(super) id: BundleId,
     pub(super) next: OriginTrust,
+    /// Whether a journal that was set back is accepted.
+    pub(super) accepts_restored: bool,
 }
 
 /// Checks the signature before anything else of the manifest is believed. A key that is brought along counts only where
@@ -19,6 +21,9 @@ pub(super) fn verified(
     snapshot: &Snapshot,
     brought: &Brought,
 ) -> Result<Verified, ImportError> {
+    if brought.accepts_restored && !brought.may_bind {
+        return Err(ImportError::NotYours("the origin is said to be restored".to_owned()));
+    }
     let trust = trust_of(options, snapshot, brought)?;
     let signature = Some(brought.signature.as_str()).filter(|text| !text.is_empty());
     let (manifest, id, signer) = verify(brought.manifest.as_bytes(), signature, &trust)?;
@@ -29,7 +34,7 @@ pub(super) fn verified(
             return Err(ImportError::OtherOrigin(key.id));
         }
     }
-    Ok(Verified { manifest, id, next })
+    Ok(Verified { manifest, id, next, accepts_restored: brought.accepts_restored })
 }
 
 fn trust_of(options: &ImportOptions, snapshot: &Snapshot, brought: &Brought) -> Result<OriginTrust, ImportError> {

@@ -190,6 +190,7 @@ impl Site {
             key: None,
             site: None,
             may_bind: true,
+            accepts_restored: false,
         };
         let mut sent = 0;
         for round in 0.. {

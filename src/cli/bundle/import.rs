@@ -42,6 +42,10 @@ pub(in crate::cli) struct Args {
     /// The site that this server is: a bundle for another one is refused
     #[arg(long, value_name = "SITE")]
     site: Option<SiteName>,
+    /// The origin was restored from a backup: take its bundle although its journal ends before what this site knows of it,
+    /// or goes on otherwise (an admin's to say)
+    #[arg(long)]
+    origin_restored: bool,
     /// Give up an import that is under way
     #[arg(long, value_name = "BUNDLE")]
     abandon: Option<BundleId>,
@@ -89,7 +93,10 @@ impl Args {
         let signature = medium.signature().map_err(of_medium)?.unwrap_or_default();
         // What does not parse has no volumes; what is wrong with it, the server says.
         let survey = BundleManifest::parse(&manifest).map(|(manifest, _)| medium.survey(&manifest).volumes);
-        let begin = json!({ "manifest": manifest, "signature": signature, "key": key, "site": self.site });
+        let mut begin = json!({ "manifest": manifest, "signature": signature, "key": key, "site": self.site });
+        if self.origin_restored {
+            begin["origin_restored"] = json!(true);
+        }
         drop((manifest, signature));
         let (answer, outcome) = import(&session, &medium, survey.unwrap_or_default(), &begin)?;
         show(&session, answer, &outcome)

@@ -35,6 +35,10 @@ pub(super) struct BeginBody {
     /// The site that this server is.
     #[schema(value_type = Option<String>)]
     site: Option<SiteName>,
+    /// Whether a journal of the origin that was set back is accepted, because the origin was restored from a backup; for
+    /// admins.
+    #[serde(default)]
+    origin_restored: bool,
 }
 
 /// What is to be done about a bundle, or what was.
@@ -86,7 +90,7 @@ pub(super) struct FromOffset {
 /// Checks a bundle, and says what of it is needed. Again for an import that is under way, it says what is still needed.
 #[utoipa::path(post, path = "/v1/site/imports", request_body = BeginBody, responses(
     (status = 200, body = ImportAnswer),
-    (status = 403, description = "the first bundle, or a key, binds this server to an origin: for an admin"),
+    (status = 403, description = "the first bundle, or a key, binds this server to an origin, and what a restored origin lost is given up: for an admin"),
     (status = 409, description = "it is for another site, expired, older, of another history, or builds on objects that are not here, which `missing` names; `receipt` is what the site tells its origin of a bundle that it can never take"),
     (status = 422, description = "it is not signed by this site's origin, or contradicts itself"),
     (status = 507, description = "there is too little room"),
@@ -98,11 +102,12 @@ pub(super) async fn begin(
 ) -> Result<Json<ImportAnswer>, Problem> {
     let actor = person.on_everything()?;
     let may_bind = may(person.role(), Action::Administer);
-    let BeginBody { manifest, signature, key, site } = read(request).await?;
+    let BeginBody { manifest, signature, key, site, origin_restored: accepts_restored } = read(request).await?;
     if key.is_some() && !may_bind {
         return Err(ImportError::NotYours("a key was given".to_owned()).into());
     }
-    match services.imports.begin(Brought { manifest, signature, key, site, may_bind }).await {
+    let brought = Brought { manifest, signature, key, site, may_bind, accepts_restored };
+    match services.imports.begin(brought).await {
         Ok(Begun::Applied(finished)) => applied(&services, actor, finished).await,
         Ok(Begun::Needed(needed)) => Ok(Json(needed_answer(needed))),
         Err(NotBegun { error, refused }) => Err(told(&services, actor, error, refused.as_deref()).await),

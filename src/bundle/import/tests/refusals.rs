@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::world::{Given, Running, Site, brought, noise};
 use crate::bundle::BundleRefusal;
-use crate::bundle::import::{Begun, ImportError};
+use crate::bundle::import::{Begun, Brought, ImportError};
 use crate::bundle::receipt::Signer;
 use crate::bundle::receipt::testing::{only, site_key};
 use crate::bundle::testing::TestBundle;
@@ -67,6 +67,39 @@ async fn each_reason_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_restored_origin_has_left_is_for_an_admin_to_accept() {
+    let site = Site::new();
+    let (body, next) = (noise(1, 3_000), noise(2, 3_000));
+    let forked = Given { journal: (45, "another history"), ..Given::new(6, &[&next]) };
+    let bundle = forked.bundle();
+    {
+        let run = site.start();
+        run.import(&Given::new(5, &[&body]).bundle()).await.unwrap();
+        let restored = |bundle: &TestBundle| Brought { accepts_restored: true, ..brought(bundle) };
+        let no_admin = Brought { may_bind: false, ..restored(&bundle) };
+        let error = run.imports.begin(no_admin).await.unwrap_err().error;
+        assert!(matches!(error, ImportError::NotYours(_)), "{error}");
+        // A medium of an earlier day does not come in by this.
+        let older = Given { journal: (30, "before"), ..Given::new(4, &[&next]) };
+        let error = run.imports.begin(restored(&older.bundle())).await.unwrap_err().error;
+        assert!(matches!(error, ImportError::Older { .. }), "{error}");
+        let Begun::Needed(needed) = run.imports.begin(restored(&bundle)).await.unwrap() else { panic!("it is new") };
+        for span in needed.spans {
+            run.send(&bundle, span).await;
+        }
+        assert!(run.shows(&[body]));
+    }
+    // It was said once, and outlives the process.
+    let run = site.start();
+    run.finish(&bundle).await.unwrap();
+    assert!(run.shows(&forked.bodies));
+    assert_eq!(run.catalog.snapshot().applied_bundle().unwrap().journal.sequence, 45);
+    let back = Given { journal: (44, "another history"), ..Given::new(7, &[&next]) };
+    let error = run.begin(&back.bundle()).await.unwrap_err();
+    assert!(matches!(error, ImportError::JournalBehind { .. }), "it is asked each time: {error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_time_that_was_seen_counts_though_the_clock_went_back() {
     let site = Site::new();
     let run = site.start();
@@ -89,13 +122,13 @@ async fn binding_is_an_admins() {
     let error = refused(&run, &bundle).await;
     assert!(matches!(error, ImportError::NoKey), "{error}");
     let key = Some(given.make.secret.public());
-    let no_admin = crate::bundle::Brought { key, may_bind: false, ..brought(&bundle) };
+    let no_admin = Brought { key, may_bind: false, ..brought(&bundle) };
     let error = run.imports.begin(no_admin).await.unwrap_err().error;
     assert!(matches!(error, ImportError::NotYours(_)), "{error}");
-    let other = crate::bundle::Brought { key, site: Some("plant-9".parse().unwrap()), ..brought(&bundle) };
+    let other = Brought { key, site: Some("plant-9".parse().unwrap()), ..brought(&bundle) };
     let error = run.imports.begin(other).await.unwrap_err().error;
     assert!(matches!(error, ImportError::OtherSite { .. }), "{error}");
-    let admin = crate::bundle::Brought { key, ..brought(&bundle) };
+    let admin = Brought { key, ..brought(&bundle) };
     let Begun::Needed(needed) = run.imports.begin(admin).await.unwrap() else { panic!("it is new") };
     for span in needed.spans {
         run.send(&bundle, span).await;
@@ -105,7 +138,7 @@ async fn binding_is_an_admins() {
     run.import(&Given::new(2, &[&noise(2, 100)]).bundle()).await.unwrap();
     let next = Given::new(3, &[&noise(3, 100)]).bundle();
     let key = Some(SecretKey::from_random([9; 32], *b"stranger").public());
-    let error = run.imports.begin(crate::bundle::Brought { key, ..brought(&next) }).await.unwrap_err().error;
+    let error = run.imports.begin(Brought { key, ..brought(&next) }).await.unwrap_err().error;
     assert!(matches!(error, ImportError::OtherOrigin(_)), "{error}");
 }
 
