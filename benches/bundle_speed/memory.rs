@@ -15,11 +15,15 @@ use super::support::server::{Server, scratch};
 use super::support::stats::goal;
 
 const MIB: u64 = 1 << 20;
-/// How long each body is.
-const BODY_BYTES: u64 = 600 * MIB;
+/// How long each body is: `RINGFENCE_BENCH_MIB`, otherwise 600 MiB.
+fn body_bytes() -> u64 {
+    let asked = std::env::var("RINGFENCE_BENCH_MIB").ok().and_then(|text| text.parse::<u64>().ok());
+    asked.unwrap_or(600) * MIB
+}
 
 /// Measures; the most memory that any of the processes had.
 pub(crate) fn run() -> f64 {
+    let length = body_bytes();
     let dir = scratch();
     let origin = origin(&dir.path().join("origin"));
     let site = site(&dir.path().join("site"), &origin);
@@ -29,11 +33,11 @@ pub(crate) fn run() -> f64 {
     }
     let [noise, text, next] = ["noise.bin", "text.bin", "next.bin"].map(|name| dir.path().join(name));
 
-    files::write_random(&noise, BODY_BYTES, 1);
+    files::write_random(&noise, length, 1);
     road.publish("noise", "1", &noise);
     road.carry("as it is");
 
-    write_text(&text, BODY_BYTES);
+    write_text(&text, length);
     road.publish("text", "1", &text);
     road.carry("as a frame");
 
@@ -78,7 +82,8 @@ impl Road<'_> {
 
     /// The same, with all volumes sent to the site at the same time.
     fn carry_at_once(&mut self, how: &str) {
-        let medium = self.export(how, &["--volume-size", "230MiB"]);
+        // Room for the longer of the two.
+        let medium = self.export(how, &["--volume-size", &format!("{}MiB", body_bytes() / MIB * 2 / 5)]);
         let begun = Instant::now();
         let (volumes, server) = import_at_once(&self.site, Path::new(&medium));
         let took = Took { wall_s: begun.elapsed().as_secs_f64(), command: Memory::default(), server };
@@ -155,7 +160,7 @@ fn write_text(path: &Path, length: u64) {
 /// Copies a file with `before` new bytes at its beginning, and `fresh` new ones at the end of every `of` bytes.
 fn change(from: &Path, to: &Path, before: u64, of: u64, fresh: u64) {
     let noise = to.with_extension("noise");
-    files::write_random(&noise, before + fresh * (BODY_BYTES / of + 1), 7 + fresh);
+    files::write_random(&noise, before + fresh * (std::fs::metadata(from).unwrap().len() / of + 1), 7 + fresh);
     let mut noise_left = BufReader::with_capacity(1 << 20, File::open(&noise).unwrap());
     let mut old = BufReader::with_capacity(1 << 20, File::open(from).unwrap());
     let mut file = BufWriter::with_capacity(1 << 20, File::create(to).unwrap());

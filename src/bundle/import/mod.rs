@@ -42,7 +42,7 @@ pub const IMPORTS_OPEN_MAX: usize = 2;
 /// Volumes that are sent at once: each holds its buffers.
 const TAKING_MAX: usize = 2;
 /// Large bodies that are unpacked at once: a window takes up to 64 MiB, or a frame and the piece of its base as much.
-const UNPACKING_MAX: usize = 2;
+const UNPACKING_MAX: usize = 1;
 
 /// What the configuration says of this server as an offline site.
 #[derive(Debug, Clone, Default)]
