@@ -77,12 +77,18 @@ impl Server {
         self.child.id()
     }
 
+    /// The address of the admin listener, and the admin's token.
+    pub fn admin(&self) -> (String, String) {
+        let note: Value = serde_json::from_slice(&fs::read(self.root.join("data/server.json")).unwrap()).unwrap();
+        let token = fs::read_to_string(self.root.join("admin.token")).unwrap();
+        (note["admin"].as_str().unwrap().to_owned(), token.trim().to_owned())
+    }
+
     /// A command against this server, as its admin.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = ringfence();
-        let note: Value = serde_json::from_slice(&fs::read(self.root.join("data/server.json")).unwrap()).unwrap();
-        command.env("RINGFENCE_SERVER", format!("http://{}", note["admin"].as_str().unwrap()));
-        command.env("RINGFENCE_TOKEN", fs::read_to_string(self.root.join("admin.token")).unwrap().trim());
+        let (address, token) = self.admin();
+        command.env("RINGFENCE_SERVER", format!("http://{address}")).env("RINGFENCE_TOKEN", token);
         command.args(words).stderr(Stdio::null());
         command
     }

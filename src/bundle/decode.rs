@@ -66,15 +66,17 @@ pub fn decode<E: std::error::Error + 'static>(
     check_packing(object).map_err(|why| DecodeError::Contradiction { why })?;
     let mut input = Input { reader: packed.take(object.packed.size), buffer: vec![0; STEP_BYTES], start: 0, end: 0 };
     let take = &mut take;
+    // One for all frames: memory that is given back and taken again stays with the process in pieces.
+    let mut context = DCtx::try_create().ok_or_else(|| DecodeError::Read(io::ErrorKind::OutOfMemory.into()))?;
     match object.encoding {
         Encoding::Raw => input.copy(object.size, take)?,
-        Encoding::Zstd => input.frame(object.packed.size, object.size, &[], take)?,
+        Encoding::Zstd => input.frame(&mut context, (object.packed.size, object.size), &[], take)?,
         Encoding::Patch => {
             let base = base.ok_or(DecodeError::Base { why: "it was not given" })?;
             for segment in &object.segments {
                 let piece =
                     piece(base, segment).ok_or(DecodeError::Base { why: "it is shorter than the patch needs" })?;
-                input.frame(segment.packed_size, segment.size, piece, take)?;
+                input.frame(&mut context, (segment.packed_size, segment.size), piece, take)?;
                 crate::sys::map::release_pages(piece);
             }
         }
@@ -164,15 +166,14 @@ impl<R: Read> Input<R> {
     }
 
     /// One frame of exactly `packed` bytes that gives exactly `size` bytes.
-    fn frame<E: std::error::Error>(
+    fn frame<'a, E: std::error::Error>(
         &mut self,
-        mut packed: u64,
-        mut size: u64,
-        prefix: &[u8],
+        context: &mut DCtx<'a>,
+        (mut packed, mut size): (u64, u64),
+        prefix: &'a [u8],
         take: &mut impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), DecodeError<E>> {
         let library = |code| damaged(get_error_name(code));
-        let mut context = DCtx::try_create().ok_or_else(|| DecodeError::Read(io::ErrorKind::OutOfMemory.into()))?;
         context.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX)).map_err(library)?;
         context.ref_prefix(prefix).map_err(library)?;
         let mut given = Vec::with_capacity(STEP_BYTES);

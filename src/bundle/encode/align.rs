@@ -7,6 +7,9 @@ use std::ops::Range;
 use crate::bundle::decode::BASE_PIECE_MAX_BYTES;
 use crate::sys::map::release_pages;
 
+/// How much of a long base a frame is over: less than the format allows, as all of it is in memory while a frame is made.
+const PIECE_BYTES: usize = 24 << 20;
+const _: () = assert!(PIECE_BYTES <= BASE_PIECE_MAX_BYTES);
 /// The length of what is sampled at a place.
 const WINDOW_BYTES: usize = 64;
 /// One place in so many is sampled, at least; less often in long bases, so that the samples stay few.
@@ -47,7 +50,7 @@ impl Alignment {
 
     /// The piece of the base for the part of a body that begins at `offset` of `body_len` bytes.
     pub(super) fn piece_for(&self, part: &[u8], offset: usize, body_len: usize) -> Range<usize> {
-        if self.base_len <= BASE_PIECE_MAX_BYTES {
+        if self.base_len <= PIECE_BYTES {
             return 0..self.base_len;
         }
         let mut hits = vec![0_u32; self.base_len.div_ceil(BUCKET_BYTES)];
@@ -56,14 +59,14 @@ impl Alignment {
                 hits[*bucket as usize] += 1;
             }
         });
-        let center = |at: usize| at.saturating_sub(BASE_PIECE_MAX_BYTES / 2).min(self.base_len - BASE_PIECE_MAX_BYTES);
+        let center = |at: usize| at.saturating_sub(PIECE_BYTES / 2).min(self.base_len - PIECE_BYTES);
         let middle = (offset + part.len() / 2) as u128 * self.base_len as u128 / body_len.max(1) as u128;
         let by_place = center(middle as usize);
         let count = |start: usize| -> u32 {
             let first = start.div_ceil(BUCKET_BYTES);
-            hits[first..((start + BASE_PIECE_MAX_BYTES) / BUCKET_BYTES).max(first)].iter().sum()
+            hits[first..((start + PIECE_BYTES) / BUCKET_BYTES).max(first)].iter().sum()
         };
-        let starts = (0..=self.base_len - BASE_PIECE_MAX_BYTES).step_by(BUCKET_BYTES);
+        let starts = (0..=self.base_len - PIECE_BYTES).step_by(BUCKET_BYTES);
         let best = starts.map(|start| (count(start), start)).max_by_key(|(count, start)| (*count, usize::MAX - start));
         let start = match best {
             // The place itself is as good unless another has clearly more.
@@ -72,16 +75,16 @@ impl Alignment {
             }
             _ => by_place,
         };
-        start..start + BASE_PIECE_MAX_BYTES
+        start..start + PIECE_BYTES
     }
 
     /// Of the pieces with as many hits as the one at `start`, the one in whose middle they lie.
     fn center_of_hits(&self, hits: &[u32], start: usize) -> usize {
         let first = start / BUCKET_BYTES;
-        let inside = || (first..hits.len().min(first + BASE_PIECE_MAX_BYTES / BUCKET_BYTES)).filter(|at| hits[*at] > 0);
+        let inside = || (first..hits.len().min(first + PIECE_BYTES / BUCKET_BYTES)).filter(|at| hits[*at] > 0);
         let (low, high) = (inside().next().unwrap_or(first), inside().next_back().unwrap_or(first));
         let middle = (low + high + 1) * BUCKET_BYTES / 2;
-        middle.saturating_sub(BASE_PIECE_MAX_BYTES / 2).min(self.base_len - BASE_PIECE_MAX_BYTES)
+        middle.saturating_sub(PIECE_BYTES / 2).min(self.base_len - PIECE_BYTES)
     }
 }
 
@@ -142,7 +145,7 @@ mod tests {
             for place in [0, 50 * MIB, 84 * MIB] {
                 let piece = alignment.piece_for(part, place, base.len());
                 assert!(piece.start <= from && from + part.len() <= piece.end, "{from} is not in {piece:?}");
-                assert_eq!(piece.len(), BASE_PIECE_MAX_BYTES);
+                assert_eq!(piece.len(), PIECE_BYTES);
             }
         }
     }
@@ -151,12 +154,12 @@ mod tests {
     fn what_is_new_or_says_nothing_is_looked_for_at_its_place() {
         let base = noise(64 * MIB, 1);
         let alignment = Alignment::of(&base);
-        assert_eq!(alignment.piece_for(&noise(16 * MIB, 2), 24 * MIB, 64 * MIB), 16 * MIB..48 * MIB);
-        assert_eq!(alignment.piece_for(&[0; 1_000], 0, 64 * MIB), 0..32 * MIB);
-        assert_eq!(alignment.piece_for(&[0; 1_000], 64 * MIB - 1_000, 64 * MIB), 32 * MIB..64 * MIB);
+        assert_eq!(alignment.piece_for(&noise(16 * MIB, 2), 24 * MIB, 64 * MIB), 20 * MIB..44 * MIB);
+        assert_eq!(alignment.piece_for(&[0; 1_000], 0, 64 * MIB), 0..24 * MIB);
+        assert_eq!(alignment.piece_for(&[0; 1_000], 64 * MIB - 1_000, 64 * MIB), 40 * MIB..64 * MIB);
         assert_eq!(Alignment::of(&base[..100]).piece_for(&[0; 1_000], 0, 1_000), 0..100);
         let zeros = Alignment::of(&vec![0; 40 * MIB]);
         assert!(zeros.samples.len() < 2);
-        assert_eq!(zeros.piece_for(&vec![0; 16 * MIB], 0, 16 * MIB).len(), BASE_PIECE_MAX_BYTES);
+        assert_eq!(zeros.piece_for(&vec![0; 16 * MIB], 0, 16 * MIB).len(), PIECE_BYTES);
     }
 }

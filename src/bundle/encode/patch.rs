@@ -30,7 +30,7 @@ struct Effort {
 
 const THOROUGH: Effort = Effort { level: 19, hash_log: 21, chain_log: 22 };
 const CAREFUL: Effort = Effort { level: 12, hash_log: 22, chain_log: 22 };
-const LONG: Effort = Effort { level: 9, hash_log: 22, chain_log: 21 };
+const LONG: Effort = Effort { level: 9, hash_log: 21, chain_log: 21 };
 
 /// The patch, if it has fewer bytes than `below`.
 pub(super) fn patch(
@@ -53,14 +53,18 @@ pub(super) fn patch(
     };
     let mut spool = Spool::new(options.spool, below);
     let mut segments = Vec::new();
+    // One for all frames: memory that is given back and taken again stays with the process in pieces.
+    let mut context = CCtx::try_create().ok_or_else(|| library_says("it has no memory"))?;
+    let room = usize::try_from(spool.room()).unwrap_or(usize::MAX);
+    // Pages of it that are never written never come to be.
+    let mut frame = Vec::with_capacity(room.min(zstd_safe::compress_bound(cut.min(body.len()))).max(1));
     for (number, part) in body.chunks(cut).enumerate() {
         let piece = match &alignment {
             None => 0..base_bytes.len(),
             Some(alignment) => alignment.piece_for(part, number * cut, body.len()),
         };
         let prefix = &base_bytes[piece.clone()];
-        let Some(frame) = frame(part, prefix, &effort, spool.room())? else { return Ok(None) };
-        if !spool.push(&frame)? {
+        if !pack_frame(&mut context, part, prefix, &effort, &mut frame)? || !spool.push(&frame)? {
             return Ok(None);
         }
         segments.push(Segment {
@@ -76,9 +80,14 @@ pub(super) fn patch(
     Ok(Some(PackedBody { encoding: Encoding::Patch, base: Some(*base), segments, packed, bytes }))
 }
 
-/// One frame of at most `room` bytes; none where it would have more.
-fn frame(part: &[u8], prefix: &[u8], effort: &Effort, room: u64) -> Result<Option<Vec<u8>>, EncodeError> {
-    let mut context = CCtx::try_create().ok_or_else(|| library_says("it has no memory"))?;
+/// One frame, instead of what `frame` had; false where it would have more than that has room for.
+fn pack_frame<'a>(
+    context: &mut CCtx<'a>,
+    part: &[u8],
+    prefix: &'a [u8],
+    effort: &Effort,
+    frame: &mut Vec<u8>,
+) -> Result<bool, EncodeError> {
     let log = (part.len() + prefix.len()).next_power_of_two().ilog2().clamp(10, WINDOW_LOG_MAX);
     for parameter in [
         CParameter::CompressionLevel(effort.level),
@@ -91,14 +100,11 @@ fn frame(part: &[u8], prefix: &[u8], effort: &Effort, room: u64) -> Result<Optio
         context.set_parameter(parameter).map_err(library)?;
     }
     context.ref_prefix(prefix).map_err(library)?;
-    // Both ends are whole in memory: the library needs no buffers of its own. Pages of the output that are never
-    // written never come to be.
-    let most = usize::try_from(room).unwrap_or(usize::MAX).min(zstd_safe::compress_bound(part.len()));
-    let mut frame = Vec::with_capacity(most.max(1));
-    match context.compress2(&mut frame, part) {
-        Ok(_) if frame.len() <= most => Ok(Some(frame)),
-        Ok(_) => Ok(None),
-        Err(code) if zstd_safe::get_error_name(code).contains("Destination buffer is too small") => Ok(None),
+    // Both ends are whole in memory: the library needs no buffers of its own.
+    frame.clear();
+    match context.compress2(frame, part) {
+        Ok(_) => Ok(true),
+        Err(code) if zstd_safe::get_error_name(code).contains("Destination buffer is too small") => Ok(false),
         Err(code) => Err(library(code)),
     }
 }

@@ -152,7 +152,7 @@ impl Imports {
         if needed > free { Err(ImportError::NoSpace { needed, free }) } else { Ok(()) }
     }
 
-    fn needed(&self, session: &Session) -> Result<Needed, ImportError> {
+    fn needed(&self, session: &Arc<Session>) -> Result<Needed, ImportError> {
         session.ask_for_ends();
         let objects = &session.manifest.objects;
         let is_wanted = |index: usize, part: usize| {

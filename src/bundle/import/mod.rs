@@ -43,6 +43,8 @@ pub use self::take::{Damaged, Taken};
 pub const IMPORTS_OPEN_MAX: usize = 2;
 /// Volumes that are sent at once: each holds its buffers.
 const TAKING_MAX: usize = 2;
+/// Large bodies that are unpacked at once: a window takes up to 64 MiB, or a frame and the piece of its base as much.
+const UNPACKING_MAX: usize = 1;
 
 /// What the configuration says of this server as an offline site.
 #[derive(Debug, Clone, Default)]
@@ -105,6 +107,7 @@ pub struct Imports {
     options: ImportOptions,
     open: Mutex<BTreeMap<BundleId, Arc<Session>>>,
     taking: Arc<Semaphore>,
+    unpacking: Arc<Semaphore>,
     /// One at a time begins or ends.
     turn: Mutex<()>,
     failed: watch::Sender<bool>,
@@ -126,6 +129,7 @@ impl Imports {
             options,
             open: Mutex::default(),
             taking: Arc::new(Semaphore::new(TAKING_MAX)),
+            unpacking: Arc::new(Semaphore::new(UNPACKING_MAX)),
             turn: Mutex::default(),
             failed: watch::Sender::new(false),
             refused: Mutex::default(),

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::bundle::{DecodeError, Encoding, Object, decode};
 use crate::catalog::Catalog;
@@ -109,11 +110,15 @@ impl Read for PartFiles {
     }
 }
 
-/// What unpacks on a thread of its own.
+/// What unpacks on a thread of its own. The turn ends with the thread, also where nobody waits for it any more.
 pub(super) fn stage(
     catalog: Arc<Catalog>,
+    turn: OwnedSemaphorePermit,
     object: Object,
     packed: impl Read + Send + 'static,
 ) -> tokio::task::JoinHandle<Result<Checked, Unfit>> {
-    tokio::task::spawn_blocking(move || stage_blocking(&catalog, &object, packed))
+    tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        stage_blocking(&catalog, &object, packed)
+    })
 }

@@ -41,6 +41,18 @@ pub(super) struct Session {
     protections: Mutex<Vec<Protection>>,
 }
 
+/// While it lives, nobody else puts the object together: it ends also where whoever sent the parts went away.
+pub(super) struct Assembly {
+    session: Arc<Session>,
+    object: usize,
+}
+
+impl Drop for Assembly {
+    fn drop(&mut self) {
+        self.session.assembling.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.object);
+    }
+}
+
 /// What was found out of the origin's keys when the import began.
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -168,28 +180,23 @@ impl Session {
         fs::metadata(self.part_path(object, part)).ok().map(|metadata| metadata.len()) == size
     }
 
-    /// Whether this caller is the one to put an object together from its parts.
-    pub(super) fn begin_assembly(&self, object: usize) -> bool {
-        self.assembling.lock().unwrap_or_else(PoisonError::into_inner).insert(object)
-    }
-
-    /// Lets others put it together again.
-    pub(super) fn end_assembly(&self, object: usize) {
-        self.assembling.lock().unwrap_or_else(PoisonError::into_inner).remove(&object);
+    /// For the one caller who is to put an object together from its parts; none while another does.
+    pub(super) fn begin_assembly(self: &Arc<Self>, object: usize) -> Option<Assembly> {
+        let is_first = self.assembling.lock().unwrap_or_else(PoisonError::into_inner).insert(object);
+        is_first.then(|| Assembly { session: self.clone(), object })
     }
 
     /// Asks for a part again of every object whose parts are all here and that nobody puts together: whoever was to do it was
     /// killed, or had no room. The part that comes is what makes it happen.
-    pub(super) fn ask_for_ends(&self) {
+    pub(super) fn ask_for_ends(self: &Arc<Self>) {
         for (index, object) in self.missing().filter(|(_, object)| object.parts.len() > 1) {
             let last = object.parts.len() - 1;
             let are_all_here = (0..=last).all(|part| self.has_part(object, part));
-            if are_all_here && self.begin_assembly(index) {
+            if are_all_here && let Some(_assembly) = self.begin_assembly(index) {
                 let path = self.part_path(object, last);
                 if let Err(error) = durable::remove_file(&path) {
                     tracing::warn!(%error, path = %path.display(), "a part cannot be asked for again");
                 }
-                self.end_assembly(index);
             }
         }
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 
 use super::packed::{Unfit, unpack_small};
-use super::session::Session;
+use super::session::{Assembly, Session};
 use super::take::Damaged;
 use crate::catalog::Catalog;
 use crate::store::{Checked, Committed, StoreError};
@@ -20,8 +20,8 @@ const BYTES_MAX: u64 = 256 << 20;
 
 /// One object of a batch.
 enum Waiting {
-    /// Whole, in a file.
-    Staged(Checked),
+    /// Whole, in a file; with the turn of what was put together from parts, which ends once it is durable.
+    Staged(Checked, Option<Assembly>),
     /// Still packed, in memory.
     Packed(Bytes),
 }
@@ -50,9 +50,14 @@ impl Batch {
     }
 
     /// Adds a body that is staged and checked.
-    pub(super) async fn add_staged(&mut self, object: usize, staged: Checked) -> Result<(), StoreError> {
+    pub(super) async fn add_staged(
+        &mut self,
+        object: usize,
+        staged: Checked,
+        assembly: Option<Assembly>,
+    ) -> Result<(), StoreError> {
         self.bytes += staged.size();
-        self.waiting.push((object, Waiting::Staged(staged)));
+        self.waiting.push((object, Waiting::Staged(staged, assembly)));
         self.commit_if_full().await
     }
 
@@ -99,11 +104,14 @@ impl Batch {
 
 fn commit(catalog: &Catalog, session: &Session, waiting: Vec<(usize, Waiting)>) -> Result<Done, StoreError> {
     let mut done = Done::default();
-    let (mut indices, mut staged) = (Vec::new(), Vec::new());
+    let (mut indices, mut staged, mut assemblies) = (Vec::new(), Vec::new(), Vec::new());
     for (index, waiting) in waiting {
         let Some(object) = session.manifest.objects.get(index) else { continue };
         let unpacked = match waiting {
-            Waiting::Staged(one) => Ok(one),
+            Waiting::Staged(one, assembly) => {
+                assemblies.extend(assembly);
+                Ok(one)
+            }
             Waiting::Packed(packed) => unpack_small(catalog, object, &packed),
         };
         match unpacked {
@@ -116,17 +124,12 @@ fn commit(catalog: &Catalog, session: &Session, waiting: Vec<(usize, Waiting)>) 
         }
     }
     // The session protects all objects of its manifest, so these protections may end here.
-    let committed = catalog.store().commit_all(staged);
-    if committed.is_err() {
-        indices.iter().for_each(|index| session.end_assembly(*index));
-    }
-    let committed: Vec<Committed> = committed?;
+    let committed: Vec<Committed> = catalog.store().commit_all(staged)?;
     done.taken = committed.len() as u64;
     for index in indices {
         session.mark(index);
         if let Some(object) = session.manifest.objects.get(index).filter(|object| object.parts.len() > 1) {
             session.remove_parts(object);
-            session.end_assembly(index);
         }
     }
     Ok(done)

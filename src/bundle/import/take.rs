@@ -5,17 +5,19 @@ use std::io::{Read, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Imports;
 use super::error::{ImportError, NAMED_MAX};
 use super::layout::{Placed, is_whole};
 use super::packed::{PartFiles, SMALL_MAX_BYTES, Unfit, stage};
-use super::session::Session;
+use super::session::{Assembly, Session};
 use super::small::Batch;
 use super::stream::{Incoming, pipe};
 use crate::bundle::{Encoding, Object, volume_name};
@@ -30,6 +32,9 @@ static WRITERS: AtomicU64 = AtomicU64::new(0);
 
 /// How much of a part's file is written at once.
 const PART_BUFFER_BYTES: usize = 1 << 20;
+
+/// How long one volume waits for another's large body: less than its sender waits for an answer.
+const UNPACK_WAIT: Duration = Duration::from_secs(60);
 
 /// What came of a piece of a volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -83,6 +88,14 @@ impl Imports {
     }
 }
 
+impl Imports {
+    /// The turn to unpack a large body. Nothing is read of whoever waits for it.
+    async fn turn_to_unpack(&self) -> Result<OwnedSemaphorePermit, ImportError> {
+        let turn = tokio::time::timeout(UNPACK_WAIT, self.unpacking.clone().acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or(ImportError::Busy)
+    }
+}
+
 struct Taking<'a, B> {
     imports: &'a Imports,
     session: Arc<Session>,
@@ -124,9 +137,12 @@ where
         }
         let staged = match object.encoding {
             Encoding::Raw => self.stage_raw(object, placed).await,
-            Encoding::Zstd | Encoding::Patch => self.stage_packed(object, placed).await,
+            Encoding::Zstd | Encoding::Patch => {
+                let turn = self.imports.turn_to_unpack().await?;
+                self.stage_packed(object, placed, turn).await
+            }
         };
-        self.add(placed.object, object, staged).await
+        self.add(placed.object, object, staged, None).await
     }
 
     /// A body that lies in the volume as it is.
@@ -140,9 +156,14 @@ where
     }
 
     /// A body that a thread of its own unpacks while its bytes come in.
-    async fn stage_packed(&mut self, object: &Object, placed: &Placed) -> Result<Option<Checked>, Unfit> {
+    async fn stage_packed(
+        &mut self,
+        object: &Object,
+        placed: &Placed,
+        turn: OwnedSemaphorePermit,
+    ) -> Result<Option<Checked>, Unfit> {
         let (sender, reader) = pipe();
-        let unpacked = stage(self.imports.catalog.clone(), object.clone(), reader);
+        let unpacked = stage(self.imports.catalog.clone(), turn, object.clone(), reader);
         let end = placed.offset.saturating_add(placed.size);
         let is_whole = self.send(sender, end).await;
         let staged = unpacked.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
@@ -171,9 +192,10 @@ where
         index: usize,
         object: &Object,
         staged: Result<Option<Checked>, Unfit>,
+        assembly: Option<Assembly>,
     ) -> Result<(), ImportError> {
         match staged {
-            Ok(Some(staged)) => self.batch.add_staged(index, staged).await?,
+            Ok(Some(staged)) => self.batch.add_staged(index, staged, assembly).await?,
             Ok(None) => {}
             Err(Unfit::Damaged(why)) => self.batch.done.damaged.push(Damaged { blake3: object.blake3, why }),
             Err(Unfit::Store(error)) => return Err(error.into()),
@@ -205,25 +227,23 @@ where
     /// Puts an object together whose parts are all here, unless another request does.
     async fn assemble(&mut self, object: &Object, index: usize) -> Result<(), ImportError> {
         let all_here = || (0..object.parts.len()).all(|part| self.session.has_part(object, part));
-        if !all_here() || !self.session.begin_assembly(index) {
+        if !all_here() {
             return Ok(());
         }
+        let turn = self.imports.turn_to_unpack().await?;
+        let Some(assembly) = self.session.begin_assembly(index) else { return Ok(()) };
         // It may have been put together since the look.
         if self.session.is_here(index) || !all_here() {
-            self.session.end_assembly(index);
             return Ok(());
         }
         let paths = (0..object.parts.len()).map(|part| self.session.part_path(object, part)).collect();
-        let unpacked = stage(self.imports.catalog.clone(), object.clone(), PartFiles::new(paths)).await;
+        let unpacked = stage(self.imports.catalog.clone(), turn, object.clone(), PartFiles::new(paths)).await;
         let staged = unpacked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        if staged.is_err() {
-            self.session.end_assembly(index);
-        }
         if let Err(Unfit::Damaged(_)) = &staged {
             // Each part is as promised, and together they are not: they are asked for again.
             self.session.remove_parts(object);
         }
-        self.add(index, object, staged.map(Some)).await
+        self.add(index, object, staged.map(Some), Some(assembly)).await
     }
 }
 

@@ -1,5 +1,11 @@
 //! Whatever the order, whatever comes twice: the same end, and nothing before it.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
 use proptest::prelude::*;
 
 use super::world::{Given, Site, noise};
@@ -100,6 +106,68 @@ async fn futures_join(all: impl Iterator<Item = impl Future<Output = crate::bund
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_goes_away_while_parts_are_put_together_leaves_the_way_to_the_next() {
+    let site = Site::new();
+    let run = site.start();
+    let given = Given::new(1, &[&noise(1, 50_000)]);
+    let bundle = given.bundle();
+    let spans = run.needed(&bundle).await.spans;
+    assert!(spans.len() > 2, "the body is in several parts");
+    for span in spans {
+        let bytes = bundle.volumes[span.volume as usize - 1][span.offset as usize..][..span.size as usize].to_vec();
+        let stuck = Stuck(Some(bytes.into()));
+        let taking = run.imports.take(&bundle.id, span.volume, span.offset, stuck);
+        tokio::time::timeout(Duration::from_millis(300), taking).await.unwrap_err();
+    }
+    let needed = run.needed(&bundle).await;
+    assert!(needed.missing_objects > 0 && !needed.spans.is_empty(), "{needed:?}");
+    for span in needed.spans {
+        run.send(&bundle, span).await;
+    }
+    run.finish(&bundle).await.unwrap();
+    assert!(run.shows(&given.bodies));
+}
+
+/// A body that gives these bytes and then nothing, not even its end.
+struct Stuck(Option<Bytes>);
+
+impl Body for Stuck {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::convert::Infallible>>> {
+        self.0.take().map_or(Poll::Pending, |bytes| Poll::Ready(Some(Ok(Frame::data(bytes)))))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_large_body_is_unpacked_at_a_time_and_the_others_wait() {
+    let site = Site::new();
+    let run = site.start();
+    // The second of them is packed.
+    let bodies = [noise(1, 100), b"the same again, ".repeat(40_000)];
+    let mut given = Given::new(1, &[&bodies[0], &bodies[1]]);
+    given.make.volume_bytes = 1 << 20;
+    let bundle = given.bundle();
+    let spans = run.needed(&bundle).await.spans;
+    let turn = run.imports.unpacking.clone().acquire_owned().await.unwrap();
+    let sending = async {
+        for span in spans {
+            run.send(&bundle, span).await;
+        }
+    };
+    let mut sending = Box::pin(sending);
+    tokio::time::timeout(Duration::from_millis(300), &mut sending).await.unwrap_err();
+    drop(turn);
+    sending.await;
+    run.finish(&bundle).await.unwrap();
+    assert!(run.shows(&given.bodies));
 }
 
 #[tokio::test(flavor = "multi_thread")]

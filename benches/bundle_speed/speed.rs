@@ -1,37 +1,35 @@
 //! A bundle's way to a medium and into an empty site, against `cp` and `sha256sum` of the same bytes, with and without
-//! a `sync`. `cargo bench --bench bundle_speed`; needs 16 GiB of free disk.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
-
-mod support;
+//! a `sync`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use support::process::MemoryWatch;
-use support::server::{OPEN_POLICY, Server, init, scratch};
-use support::stats::{Runs, goal};
-use support::{files, is_only_a_test, repeats};
+use super::MEMORY_MAX_MIB;
+use super::places::{Took, origin as empty_origin, run as watched, site};
+use super::support::server::{Server, scratch};
+use super::support::stats::{Runs, goal};
+use super::support::{files, repeats};
 
 /// What is carried: how many files, and how long each is.
 const CASES: [(&str, u64, u64); 2] = [("4 files of 256 MiB", 4, 256 << 20), ("1,000 files of 64 KiB", 1_000, 64 << 10)];
 /// Ours may take this many times as long: 0.7 of the speed.
 const SLOWER_MAX: f64 = 1.0 / 0.7;
-const MEMORY_MAX_MIB: f64 = 128.0;
 
-fn main() {
-    if is_only_a_test() {
-        return;
-    }
+/// Measures; the most memory of any of the processes that no file backs.
+pub(crate) fn run() -> f64 {
+    let mut most_mib: f64 = 0.0;
     for (what, count, bytes) in CASES {
         let dir = scratch();
         let origin = origin(&dir.path().join("origin"), dir.path(), count, bytes);
         let mut figures = Figures::new();
         for round in 0..repeats(5) {
-            run(dir.path(), &origin, round, &mut figures);
+            run_once(dir.path(), &origin, round, &mut figures);
         }
         figures.tell(what);
+        most_mib = most_mib.max(figures.memory_mib);
     }
+    most_mib
 }
 
 struct Figures {
@@ -44,8 +42,7 @@ struct Figures {
 
 /// A server with one release of these files.
 fn origin(root: &Path, dir: &Path, count: u64, bytes: u64) -> Server {
-    init(root, OPEN_POLICY);
-    let server = Server::start(root);
+    let server = empty_origin(root);
     server.json(&["product", "add", "feed", "--class", "intelligence"]);
     let sources = dir.join("sources");
     std::fs::create_dir(&sources).unwrap();
@@ -62,21 +59,16 @@ fn origin(root: &Path, dir: &Path, count: u64, bytes: u64) -> Server {
     server
 }
 
-fn run(dir: &Path, origin: &Server, round: usize, figures: &mut Figures) {
+fn run_once(dir: &Path, origin: &Server, round: usize, figures: &mut Figures) {
     let (medium, copy) = (dir.join("medium"), dir.join("copy"));
     let to = medium.display().to_string();
-    let watch = MemoryWatch::start(origin.pid());
-    let begun = Instant::now();
-    let memory = timed(origin.command(&["bundle", "export", "--site", "plant", "--since", "full", "--to", &to]));
-    figures.exported.add(begun.elapsed().as_secs_f64());
-    figures.memory_mib = figures.memory_mib.max(memory).max(watch.most_mib());
+    let export = origin.command(&["bundle", "export", "--site", "plant", "--since", "full", "--to", &to]);
+    let exported_s = figures.note(&watched(export, Some(origin)));
+    figures.exported.add(exported_s);
 
     let site = site(&dir.join(format!("site-{round}")), origin);
-    let watch = MemoryWatch::start(site.pid());
-    let begun = Instant::now();
-    let memory = timed(site.command(&["bundle", "import", &to]));
-    figures.imported.add(begun.elapsed().as_secs_f64());
-    figures.memory_mib = figures.memory_mib.max(memory).max(watch.most_mib());
+    let imported_s = figures.note(&watched(site.command(&["bundle", "import", &to]), Some(&site)));
+    figures.imported.add(imported_s);
     site.stop();
 
     let begun = Instant::now();
@@ -87,25 +79,6 @@ fn run(dir: &Path, origin: &Server, round: usize, figures: &mut Figures) {
     for path in [medium, copy, dir.join(format!("site-{round}"))] {
         std::fs::remove_dir_all(path).unwrap();
     }
-}
-
-/// An empty site that trusts the origin.
-fn site(root: &Path, origin: &Server) -> Server {
-    init(root, OPEN_POLICY);
-    let shown = origin.command(&["key", "show"]).output().unwrap().stdout;
-    let key = String::from_utf8(shown).unwrap().lines().nth(1).unwrap().to_owned();
-    let path = root.join("ringfence.toml");
-    let config = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, format!("{config}[site]\nname = \"plant\"\norigin_keys = [\"{key}\"]\n")).unwrap();
-    Server::start(root)
-}
-
-/// Runs a command to its end; the most anonymous memory that it had, in MiB.
-fn timed(mut command: Command) -> f64 {
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
-    let watch = MemoryWatch::start(child.id());
-    assert!(child.wait().unwrap().success());
-    watch.most_mib()
 }
 
 fn by_hand(from: &Path, to: &Path) {
@@ -119,6 +92,14 @@ impl Figures {
     fn new() -> Self {
         let (by_hand, synced, exported, imported) = (Runs::new(), Runs::new(), Runs::new(), Runs::new());
         Self { by_hand, synced, exported, imported, memory_mib: 0.0 }
+    }
+
+    /// Notes what a command and its server had; how long it took.
+    fn note(&mut self, took: &Took) -> f64 {
+        for memory in [took.command, took.server] {
+            self.memory_mib = self.memory_mib.max(memory.anonymous_mib);
+        }
+        took.wall_s
     }
 
     fn tell(&self, what: &str) {
