@@ -12,7 +12,7 @@ use crate::model::ObjectRef;
 use crate::sys::map::release_pages;
 
 /// What a segment of a body gives that is too long for one.
-const CUT_BYTES: usize = 16 << 20;
+const CUT_BYTES: usize = 12 << 20;
 
 /// Body and base up to this together are packed by one frame. All of it is read again and again meanwhile, so it counts
 /// as memory, beside the tables.
