@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::origin::Exported;
 use super::site::Site;
 use crate::model::policy::{Group, Policy};
-use crate::model::{BundleId, ProductName, ReleaseState, Snapshot};
+use crate::model::{BundleId, Pin, ProductName, ReleaseState, Snapshot};
 use crate::policy::{decide_for_share, may_stay_shown};
 
 /// The release that a group gets at a moment, by its sequence.
@@ -89,7 +89,9 @@ fn says_so(
         [at, now].iter().any(|at| !may_stay_shown(there, group, product, sequence, *at))
             || releases.by_sequence(sequence).is_some_and(|release| release.state_at(at) == ReleaseState::Withdrawn)
     };
-    let is_pinned = releases.pins().iter().any(|pin| pin.group == *group.name() && pin.is_active_at(at));
+    // A pin takes a group back, and so does the end of a pin that had taken it ahead of its time.
+    let is_active = |pin: &Pin| pin.is_active_at(at) || pin.is_active_at(before.at);
+    let is_pinned = releases.pins().iter().any(|pin| pin.group == *group.name() && is_active(pin));
     let is_other_policy =
         there.policies().last().map(|policy| policy.seq) != before.snapshot.policies().last().map(|policy| policy.seq);
     // Who stays behind the newest goes back when one of the newer ones is taken away.
