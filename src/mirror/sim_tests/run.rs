@@ -214,6 +214,8 @@ impl Run {
             }
             Trouble::Doubt(Doubt::Expired(_)) => self.tally.expired += 1,
             Trouble::Doubt(_) => {}
+            // Who the upstream is, nobody signs.
+            Trouble::Circle | Trouble::OtherSite(_) if weather == Weather::Bent => self.tally.malformed += 1,
             other => panic!("{when}: {other:?} was not to be expected"),
         }
     }
