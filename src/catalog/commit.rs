@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -19,6 +20,9 @@ use crate::model::{Actor, Blake3Digest, Event, EventRecord, Snapshot};
 use crate::store::{BlobIndex, FsBlobs, Index};
 use crate::sys::clock::Clock;
 use crate::sys::fault;
+
+/// How long an event may take from the disk to the readers before nobody waits for it.
+const SEEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// The journal's projection and the one way to change anything.
 pub struct Catalog {
@@ -198,6 +202,14 @@ impl Catalog {
     /// The last fsynced event's sequence and hash: what to keep elsewhere to detect a rewritten journal.
     pub fn head(&self) -> (u64, Blake3Digest) {
         self.journal.head()
+    }
+
+    /// As [`Catalog::head`], once readers see that event, so that whoever is told of it finds it; waits a second at most.
+    pub async fn head_that_is_seen(&self) -> (u64, Blake3Digest) {
+        let head = self.head();
+        // Where it takes longer, the last event is a durable one all the same.
+        let _ = tokio::time::timeout(SEEN_WITHIN, self.advanced().wait_for(|seq| *seq >= head.0)).await;
+        head
     }
 
     /// The journal, for its figures and its failure signal.

@@ -73,10 +73,10 @@ pub(super) async fn list(
     Ok(Json(EventsAnswer { events: events.map_err(|error| failed(&error))? }))
 }
 
-/// The last durable event.
+/// The last durable event. What is asked afterwards is answered by it, or by a later one.
 #[utoipa::path(get, path = "/v1/journal/head", responses((status = 200, body = HeadAnswer)))]
 pub(super) async fn head(State(services): Services) -> Json<HeadAnswer> {
-    let (seq, hash) = services.catalog.head();
+    let (seq, hash) = services.catalog.head_that_is_seen().await;
     Json(HeadAnswer { seq, hash })
 }
 

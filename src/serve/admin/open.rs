@@ -95,8 +95,8 @@ impl SiteStatus {
 /// The server's state at a glance.
 #[utoipa::path(get, path = "/v1/status", responses((status = 200, body = StatusAnswer)))]
 pub(super) async fn status(State(services): Services) -> Json<StatusAnswer> {
+    let (seq, head) = services.catalog.head_that_is_seen().await;
     let snapshot = services.catalog.snapshot();
-    let (seq, head) = services.catalog.head();
     let about = &services.about;
     Json(StatusAnswer {
         version: env!("CARGO_PKG_VERSION"),

@@ -250,6 +250,8 @@ fn what_devices_say_at_a_mirror_reaches_the_gate() {
     let second = mirror_of(&origin, &mirror, "mirror-2");
     origin.cli(&["product", "add", "feed", "--class", "intelligence"]).ok();
     origin.as_admin().try_publish("feed", "1.0", &random_bytes(1, 5_000)).unwrap().expect(201);
+    // A product that is not known there yet is a 404.
+    wait_for_head(&origin, &second);
     wait_until("an offer behind both", || second.offered_version("canary-1", "feed"));
     for device in ["canary-1", "canary-2", "canary-3", "canary-4"] {
         assert_eq!(second.offered_version(device, "feed").as_deref(), Some("1.0"));

@@ -15,5 +15,5 @@ use crate::serve::problem::Problem;
 pub(in crate::serve::admin) async fn standing(services: Services) -> Result<Json<Standing>, Problem> {
     let none = || Problem::with_detail(StatusCode::NOT_FOUND, "this server is no mirror: it follows nobody");
     let mirror = services.follow.mirror.as_ref().ok_or_else(none)?;
-    Ok(Json(mirror.standing(services.catalog.head().0, services.catalog.clock_now())))
+    Ok(Json(mirror.standing(services.catalog.snapshot().seq(), services.catalog.clock_now())))
 }
