@@ -8,13 +8,14 @@ use tokio::task::JoinHandle;
 use super::packed::{Unfit, unpack_small};
 use super::session::{Assembly, Session};
 use super::take::Damaged;
+use crate::bundle::Encoding;
 use crate::catalog::Catalog;
 use crate::store::{Checked, Committed, StoreError};
 
 /// Objects of one batch: each has a file open.
 const OBJECTS_MAX: usize = 512;
-/// Bodies that lie in memory.
-const MEMORY_MAX_BYTES: u64 = 8 << 20;
+/// Bodies that lie in memory. Each batch costs two flushes of the file system, so small batches are slow.
+const MEMORY_MAX_BYTES: u64 = 16 << 20;
 /// Bytes that wait for one fsync.
 const BYTES_MAX: u64 = 256 << 20;
 
@@ -63,7 +64,9 @@ impl Batch {
 
     /// Adds a small one that is packed as it came; `size` is the body's.
     pub(super) async fn add_packed(&mut self, object: usize, packed: Bytes, size: u64) -> Result<(), StoreError> {
-        self.memory_bytes += size + packed.len() as u64;
+        let is_raw = self.session.manifest.objects.get(object).is_some_and(|object| object.encoding == Encoding::Raw);
+        // What came raw is the body itself.
+        self.memory_bytes += packed.len() as u64 + if is_raw { 0 } else { size };
         self.bytes += size;
         // What came in a larger buffer would keep all of it.
         self.waiting.push((object, Waiting::Packed(Bytes::copy_from_slice(&packed))));
