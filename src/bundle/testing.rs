@@ -84,18 +84,12 @@ impl Make {
         packed.sort_by_key(|(object, _)| object.blake3);
         packed.dedup_by_key(|(object, _)| object.blake3);
         let (objects, packed): (Vec<Object>, Vec<Vec<u8>>) = packed.into_iter().unzip();
-        let manifest = self.manifest(objects);
-        let (mut manifest, layout) = lay_out(manifest, &packed, self.volume_bytes);
-        manifest.totals.volume_bytes = manifest.volumes.iter().map(|volume| volume.size).sum();
-        let volumes = (1..).zip(&manifest.volumes).map(|(number, _)| bytes_of(layout.spans(number, 0), &packed));
-        let volumes = volumes.collect();
-        TestBundle::signed(manifest, volumes, &self.secret)
+        TestBundle::packed(self.manifest(objects), &packed, self.volume_bytes, &self.secret)
     }
 
     fn manifest(&self, objects: Vec<Object>) -> BundleManifest {
         let all: BTreeSet<Blake3Digest> = objects.iter().map(|object| object.blake3).collect();
         let bytes = objects.iter().map(|object| object.size).sum();
-        let packed_bytes = objects.iter().map(|object| object.packed.size).sum();
         let count = objects.len() as u64;
         BundleManifest {
             format: FORMAT,
@@ -115,12 +109,32 @@ impl Make {
             objects,
             removals: BTreeSet::new(),
             volumes: Vec::new(),
-            totals: Totals { objects: count, bytes, packed_bytes, volume_bytes: 0 },
+            totals: Totals { objects: 0, bytes: 0, packed_bytes: 0, volume_bytes: 0 },
         }
     }
 }
 
 impl TestBundle {
+    /// With the objects of the manifest laid out in volumes of this length, and its totals to match.
+    pub(crate) fn packed(
+        mut manifest: BundleManifest,
+        packed: &[Vec<u8>],
+        volume_bytes: u64,
+        secret: &SecretKey,
+    ) -> Self {
+        manifest.totals = Totals {
+            objects: manifest.objects.len() as u64,
+            bytes: manifest.objects.iter().map(|object| object.size).sum(),
+            packed_bytes: manifest.objects.iter().map(|object| object.packed.size).sum(),
+            volume_bytes: 0,
+        };
+        let (mut manifest, layout) = lay_out(manifest, packed, volume_bytes);
+        manifest.totals.volume_bytes = manifest.volumes.iter().map(|volume| volume.size).sum();
+        let volumes = (1..).zip(&manifest.volumes).map(|(number, _)| bytes_of(layout.spans(number, 0), packed));
+        let volumes = volumes.collect();
+        Self::signed(manifest, volumes, secret)
+    }
+
     /// With a manifest that says something else, properly signed by `secret`.
     pub(crate) fn signed(manifest: BundleManifest, volumes: Vec<Vec<u8>>, secret: &SecretKey) -> Self {
         let (text, id) = manifest.text();

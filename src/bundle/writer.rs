@@ -117,7 +117,7 @@ impl WriteError {
     fn of(path: &Path, cause: io::Error) -> Self {
         let path = path.to_owned();
         match cause.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path },
+            _ if durable::is_full(&cause) => Self::Full { path },
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path },
             io::ErrorKind::PermissionDenied => Self::NotAllowed { path, cause },
             _ => Self::Io { path, cause },

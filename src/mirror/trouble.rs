@@ -6,6 +6,7 @@ use crate::catalog::FollowError;
 use crate::client::ClientError;
 use crate::journal::{Fault, JournalError};
 use crate::model::{Blake3Digest, SiteName};
+use crate::sys::durable::is_full;
 
 /// Why an attempt to follow ended.
 #[derive(Debug, thiserror::Error)]
@@ -69,8 +70,7 @@ pub(super) enum Trouble {
 impl Trouble {
     /// Whether it is only space that is missing here.
     pub(super) fn is_want_of_space(&self) -> bool {
-        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        matches!(self, Self::NotKept { cause, .. } if matches!(cause.kind(), StorageFull | QuotaExceeded))
+        matches!(self, Self::NotKept { cause, .. } if is_full(cause))
     }
 
     /// What alarm it is; none where the upstream is only away, or this server is at fault.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::model::Blake3Digest;
+use crate::sys::durable::is_full;
 
 /// Why the store could not do what was asked. Cloneable, because a failed staged blob repeats its error to every
 /// later call.
@@ -95,7 +96,7 @@ impl StoreError {
     pub(super) fn write(what: &'static str, path: &Path, cause: io::Error) -> Self {
         let path = path.to_owned();
         match cause.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace { needed: None, path },
+            _ if is_full(&cause) => Self::NoSpace { needed: None, path },
             io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
                 Self::ReadOnly { path, cause: Arc::new(cause) }
             }
@@ -106,10 +107,7 @@ impl StoreError {
     /// The error for a failed fsync of a file that has no name yet. A full file system is told apart: delayed
     /// allocation may say so only here, and the file is dropped, so nothing can rely on it.
     pub(super) fn sync_unnamed(path: &Path, cause: io::Error) -> Self {
-        match cause.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::write("fsync", path, cause),
-            _ => Self::sync(path, cause),
-        }
+        if is_full(&cause) { Self::write("fsync", path, cause) } else { Self::sync(path, cause) }
     }
 
     /// The error for a failed fsync of anything that has a name, whatever the cause: the kernel tells it once only, so

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use ringfence::bundle::{EncodeOptions, Encoding, Held, Object, Totals, encode, root_of};
+use ringfence::bundle::{EncodeOptions, Encoding, Held, Object, encode, root_of};
 use ringfence::model::{
     ApprovalRule, Artifact, Blake3Digest, BundleBase, Class, ObjectRef, Platform, Product, ReceiptId, Release,
     ReleaseManifest, Sha256Digest, SiteContent, SiteProduct, Stamp,
 };
 
-use super::bundle::testing::{Make, TestBundle, bytes_of, lay_out, pack};
+use super::bundle::testing::{Make, TestBundle, pack};
 
 /// A full bundle in several volumes, an increment over it with a patch, another full one that comes after it, and one
 /// without any release.
@@ -62,18 +62,9 @@ fn increment(first: &TestBundle, base: &[u8]) -> TestBundle {
     manifest.held = Held { objects: held.len() as u64, bytes: held.values().sum() };
     let before = first.manifest.objects.iter().map(|object| object.blake3);
     manifest.removals = before.filter(|object| !held.contains_key(object)).collect();
-    manifest.totals = Totals {
-        objects: objects.len() as u64,
-        bytes: objects.iter().map(|object| object.size).sum(),
-        packed_bytes: objects.iter().map(|object| object.packed.size).sum(),
-        volume_bytes: 0,
-    };
     manifest.objects = objects;
     let make = made(2, &[]);
-    let (mut manifest, layout) = lay_out(manifest, &packed, make.volume_bytes);
-    manifest.totals.volume_bytes = manifest.volumes.iter().map(|volume| volume.size).sum();
-    let volumes = (1..).zip(&manifest.volumes).map(|(number, _)| bytes_of(layout.spans(number, 0), &packed)).collect();
-    TestBundle::signed(manifest, volumes, &make.secret)
+    TestBundle::packed(manifest, &packed, make.volume_bytes, &make.secret)
 }
 
 fn patch(body: &[u8], base: &[u8]) -> (Object, Vec<u8>) {

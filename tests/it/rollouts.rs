@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Setup, TestServer, request, sha256_hex};
 
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 [[ring]]
 name = "canary"
 [[ring]]
@@ -31,7 +31,7 @@ canary = { waves = ["100% bake 0s"], gate = { samples = 3, failures = "10%", sil
 broad  = { waves = ["100% bake 1s"], gate = "canary" }
 "#;
 
-fn report(server: &TestServer, device: &str, version: &str, event: &str) -> Answer {
+pub(crate) fn report(server: &TestServer, device: &str, version: &str, event: &str) -> Answer {
     let id = format!("{version}-{event}");
     let body = json!({ "id": id, "product": "feed", "version": version, "event": event }).to_string();
     let headers = [("Ringfence-Device", device), ("Content-Type", "application/json")];

@@ -2,7 +2,6 @@
 //! failed on the server's side is logged here, once, and told to nobody.
 
 use std::fmt::Display;
-use std::io;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -17,6 +16,7 @@ use crate::journal::JournalError;
 use crate::publish::{PublishError, UploadError};
 use crate::serve::problem::Problem;
 use crate::store::{IntakeError, StoreError};
+use crate::sys::durable::is_full;
 
 /// Where an upload has to go on.
 pub(super) static UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
@@ -150,11 +150,6 @@ impl From<ExportError> for Problem {
         };
         Self::with_detail(status, error.to_string())
     }
-}
-
-/// Whether it is only space that is missing.
-fn is_full(cause: &io::Error) -> bool {
-    matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl From<ImportError> for Problem {

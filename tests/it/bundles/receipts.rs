@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::origin::{Origin, SITE, bodies, offered, word};
-use crate::support::{Run, Setup, TestServer, random_bytes, request, sha256_hex, wait_until};
+use crate::rollouts;
+use crate::support::{Run, Setup, TestServer, random_bytes, sha256_hex, wait_until};
 
 /// What a bundle says of itself.
 pub(super) fn manifest(bundle: &Path) -> Value {
@@ -228,46 +229,17 @@ fn a_site_that_was_put_back_gets_a_full_bundle() {
     assert_eq!(manifest(&origin.export(SITE, "auto", 1 << 20))["base"]["kind"], "proven");
 }
 
-const STAGED: &str = r#"
-[[ring]]
-name = "canary"
-[[ring]]
-name = "broad"
-
-[[group]]
-name  = "canaries"
-match = { id = "canary-*" }
-ring  = "canary"
-
-[[group]]
-name  = "everyone"
-match = "any"
-ring  = "broad"
-
-[[site]]
-name   = "plant-7"
-groups = ["canaries", "everyone"]
-
-[approve]
-intelligence = "auto"
-platform     = "other"
-
-[plan.intelligence]
-canary = { waves = ["100% bake 0s"], gate = { samples = 3, failures = "10%", silence = "50%", within = "1h" } }
-broad  = { waves = ["100% bake 0s"], gate = "canary" }
-"#;
-
-fn report(site: &TestServer, device: &str, version: &str, event: &str) {
-    let body = json!({ "id": format!("{version}-{event}"), "product": "feed", "version": version, "event": event });
-    let headers = [("Ringfence-Device", device), ("Content-Type", "application/json")];
-    request(site.device, "POST", "/v1/reports", &headers, body.to_string().as_bytes()).expect(200);
+/// The policy of the rollouts' tests, and the site.
+fn staged() -> Setup {
+    let site = "[[site]]\nname = \"plant-7\"\ngroups = [\"canaries\", \"everyone\"]\n";
+    Setup::new().policy(&format!("{}{site}", rollouts::POLICY))
 }
 
 /// The canaries are all at the site. What they say there opens the origin's next ring, and halts its rollout.
 #[test]
 fn what_the_sites_devices_said_reaches_the_gates() {
-    let origin = Origin::of(Setup::new().policy(STAGED));
-    let mut site = origin.site(Setup::new().policy(STAGED), SITE).start();
+    let origin = Origin::of(staged());
+    let mut site = origin.site(staged(), SITE).start();
     let stick = tempfile::tempdir().unwrap();
     let carry = |site: &TestServer, version: &str| {
         let bundle = origin.export(SITE, "auto", 1 << 20);
@@ -277,7 +249,7 @@ fn what_the_sites_devices_said_reaches_the_gates() {
     let say = |site: &TestServer, version: &str, event: &str| {
         for device in (0..8).map(|number| format!("canary-{number}")) {
             assert_eq!(offered(site, &device).as_deref(), Some(version));
-            report(site, &device, version, event);
+            rollouts::report(site, &device, version, event).expect(200);
         }
     };
     origin.publish("1.0", &[b"one".to_vec()]);

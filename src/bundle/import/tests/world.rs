@@ -8,8 +8,8 @@ use http_body_util::Full;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::bundle::import::{Begun, Brought, Finished, ImportError, ImportOptions, Imports, Needed, NeededSpan, Taken};
-use crate::bundle::testing::{Make, TestBundle, bytes_of, lay_out, pack, secret};
-use crate::bundle::{Encoding, Held, Object, Totals, root_of};
+use crate::bundle::testing::{Make, TestBundle, pack, secret};
+use crate::bundle::{Encoding, Held, Object, root_of};
 use crate::catalog::Catalog;
 use crate::catalog::testing::{START, World, actor, parse};
 use crate::model::{
@@ -94,18 +94,8 @@ impl Given {
         }
         manifest.root = root_of(&all.iter().map(|body| Blake3Digest::of(body)).collect());
         manifest.held = Held { objects: all.len() as u64, bytes: all.iter().map(|body| body.len() as u64).sum() };
-        manifest.totals = Totals {
-            objects: objects.len() as u64,
-            bytes: objects.iter().map(|object| object.size).sum(),
-            packed_bytes: objects.iter().map(|object| object.packed.size).sum(),
-            volume_bytes: 0,
-        };
         manifest.objects = objects;
-        let (mut manifest, layout) = lay_out(manifest, &packed, self.make.volume_bytes);
-        manifest.totals.volume_bytes = manifest.volumes.iter().map(|volume| volume.size).sum();
-        let volumes = (1..).zip(&manifest.volumes).map(|(number, _)| bytes_of(layout.spans(number, 0), &packed));
-        let volumes = volumes.collect();
-        TestBundle::signed(manifest, volumes, &self.make.secret)
+        TestBundle::packed(manifest, &packed, self.make.volume_bytes, &self.make.secret)
     }
 }
 
