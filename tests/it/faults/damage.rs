@@ -117,6 +117,8 @@ fn report(server: &TestServer, outcome: &str) {
     assert_eq!(answer.json()[outcome], 1, "{}", answer.text());
 }
 
+/// What the server says of everything it keeps, but for the minute in which the admin's token was last
+/// used: asking uses it, and the answers that are compared may lie on two sides of a full minute.
 fn what_is_told(server: &TestServer) -> Vec<String> {
     let explain = |device| ["explain", device, "feed", "--at", "2100-01-01T00:00:00Z", "--json"];
     let commands: [&[&str]; 11] = [
@@ -132,7 +134,10 @@ fn what_is_told(server: &TestServer) -> Vec<String> {
         &explain("canary-1"),
         &explain("device-1"),
     ];
-    let mut told: Vec<String> = commands.iter().map(|words| server.cli(words).ok().stdout).collect();
+    let without_last_use = |told: String| -> String {
+        told.split_inclusive('\n').filter(|line| !line.contains("\"last_used_at\"")).collect()
+    };
+    let mut told: Vec<String> = commands.iter().map(|words| without_last_use(server.cli(words).ok().stdout)).collect();
     told.push(server.get(Some("device-1"), "/v1/offers/feed").expect(200).text());
     report(server, "repeated");
     told
