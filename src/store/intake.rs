@@ -62,7 +62,7 @@ impl IntakeError {
     }
 }
 
-/// A body that has the promised digests and length, and waits for its name: see [`FsBlobs::commit_all`].
+/// A body that has the promised digests and length, and waits for its name: see [`FsBlobs::seal_all`].
 #[derive(Debug)]
 pub struct Checked(StagedDone);
 

@@ -106,6 +106,8 @@ impl Imports {
                 missing.push(body.blake3);
             }
         }
+        // What was found here may have been named by a process that was killed before the name was durable.
+        self.catalog.store().flush().inspect_err(|error| self.note(error))?;
         session.look_again(&missing);
         let root = root_of(&found);
         match missing {
