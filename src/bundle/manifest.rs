@@ -4,6 +4,7 @@
 //! `BUNDLE.sig` signs the whole file, id included.
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -266,12 +267,56 @@ impl BundleManifest {
         if Blake3Digest::of(body.as_bytes()) != id {
             return Err(ManifestError::OtherId);
         }
-        let manifest: Self =
-            serde_json::from_str(&format!("{body}}}")).map_err(|error| malformed(error.to_string()))?;
-        if manifest.text().0 != text {
+        // A manifest may be long: no second text is made of it.
+        let whole = body.as_bytes().chain(&b"}"[..]);
+        let manifest: Self = serde_json::from_reader(whole).map_err(|error| malformed(error.to_string()))?;
+        let (mut found, mut written) = (blake3::Hasher::new(), blake3::Hasher::new());
+        found.update(body.as_bytes()).update(b"}");
+        serde_json::to_writer(&mut written, &manifest).map_err(|error| malformed(error.to_string()))?;
+        if found.finalize() != written.finalize() {
             return Err(malformed("it is spelt in another way than it is written".into()));
         }
         manifest.check()?;
         Ok((manifest, BundleId(id)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::testing::small;
+
+    /// The text with another body, and the id that fits it.
+    fn respelt(body: &str) -> String {
+        format!("{body}{ID_KEY}{}{ID_END}", Blake3Digest::of(body.as_bytes()).to_hex())
+    }
+
+    #[test]
+    fn only_the_one_spelling_is_read() {
+        let (text, _) = small().manifest.text();
+        let body = &text[..text.len() - TAIL_BYTES];
+        assert_eq!(respelt(body), text);
+        let site = small().manifest.site;
+        let others = [
+            body.replacen("{", "{ ", 1),
+            format!(" {body}"),
+            body.replacen("\"site\":", "\"site\": ", 1),
+            body.replacen(
+                &format!("\"{site}\""),
+                &format!("\"\\u{:04x}{}\"", site.as_str().as_bytes()[0], &site.as_str()[1..]),
+                1,
+            ),
+            body.replacen(&format!("\"site\":\"{site}\","), "", 1).replacen("{", &format!("{{\"site\":\"{site}\","), 1),
+        ];
+        for other in others {
+            let why = BundleManifest::parse(&respelt(&other)).expect_err(&other).to_string();
+            assert!(why.ends_with("it is spelt in another way than it is written"), "{why}: {other}");
+        }
+        // What is not JSON, or goes on behind its end, is not read at all.
+        for other in [body.replacen("\"site\"", "\"sites\"", 1), format!("{body}}}"), format!("{body},")] {
+            let why = BundleManifest::parse(&respelt(&other)).expect_err(&other).to_string();
+            assert!(why.starts_with("BUNDLE.json is no manifest of a bundle: "), "{why}: {other}");
+            assert!(!why.contains("spelt"), "{why}: {other}");
+        }
     }
 }

@@ -183,6 +183,11 @@ fn what_is_not_opened_is_told() {
         assert!(scanned.unread[0].is_opaque && scanned.unread[0].inside == "data");
         assert_eq!(whys(&scanned), [format!("it is {kind}, which is not opened here")]);
     }
+    let is_compress = |flags: &u8| !scan(&[0x1F, 0x9D, *flags, 0]).unread.is_empty();
+    assert_eq!(
+        (0..=255).filter(is_compress).collect::<Vec<u8>>(),
+        [(0..=16), (0x80..=0x90)].into_iter().flatten().collect::<Vec<_>>()
+    );
     let mut encrypted = zip(&[("a", b"text"), ("b", &driver())]);
     let directory = encrypted.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
     encrypted[directory + 8] |= 1;
