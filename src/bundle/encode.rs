@@ -78,8 +78,8 @@ pub struct PackedBody {
 /// Packs a body in whichever way is smallest, each only where it is worth its time: a patch over one of the first
 /// [`BASES_MAX`] of `bases` only where it has less than half of what the body has otherwise.
 ///
-/// Blocks. Whatever the sizes, it holds about 100 MiB at most, 40 to 48 MiB of that pages of mapped bodies, which it gives back as
-/// it goes: pack one body at a time where memory is bounded.
+/// Blocks. Whatever the sizes, it holds about 100 MiB at most, 40 to 48 MiB of that pages of mapped bodies, which it gives
+/// back as it goes: pack one body at a time where memory is bounded.
 pub fn encode(
     body: &Bytes,
     bases: &[(ObjectRef, Bytes)],

@@ -131,7 +131,7 @@ impl Mirror {
     pub fn note_filling(&self, filling: FillStanding, blame: Option<Blame>) {
         let now = self.catalog.clock_now();
         let mut noted = self.watch.lock();
-        match filling.not_kept.as_ref().or(noted.not_written.clone().as_ref()) {
+        match filling.not_kept.clone().or_else(|| noted.not_written.clone()) {
             Some(why) => noted.raise(AlarmKind::MirrorDisk, format!("what comes cannot be kept here: {why}"), now),
             None => drop(noted.alarms.remove(&AlarmKind::MirrorDisk)),
         }

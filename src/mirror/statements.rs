@@ -88,9 +88,14 @@ impl Statements {
     }
 
     fn write(&self, now: Timestamp) -> io::Result<()> {
+        // Devices are answered while the text is made.
+        let good = |(ask, known): (&Ask, &Known)| {
+            (now < known.said.expires).then(|| Line { ask: ask.clone(), signed: known.signed.clone() })
+        };
+        let lines: Vec<Line> = self.known().iter().filter_map(good).collect();
         let mut text = Vec::new();
-        for (ask, known) in self.known().iter().filter(|(_, known)| now < known.said.expires) {
-            serde_json::to_writer(&mut text, &Line { ask: ask.clone(), signed: known.signed.clone() })?;
+        for line in &lines {
+            serde_json::to_writer(&mut text, line)?;
             text.push(b'\n');
         }
         durable::write_atomically(&self.path, &text, 0o640)

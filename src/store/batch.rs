@@ -20,7 +20,7 @@ const BATCH_LEAST: usize = 4;
 /// A batch of bodies in files that have no names yet, not durable. They vanish when dropped.
 #[derive(Debug)]
 #[must_use = "the bodies have no names yet"]
-pub struct Sealed(Vec<SealedBody>);
+pub struct SealedBatch(Vec<SealedBody>);
 
 #[derive(Debug)]
 struct SealedBody {
@@ -32,18 +32,18 @@ struct SealedBody {
 /// A batch of bodies that have their names: the bodies are durable, and the names not yet.
 #[derive(Debug, Default)]
 #[must_use = "the names are not durable yet"]
-pub struct Named(Vec<Committed>);
+pub struct NamedBatch(Vec<Committed>);
 
 impl FsBlobs {
     /// Writes checked bodies to files. Nothing is durable on return.
-    pub fn seal_all(&self, checked: Vec<Checked>) -> Result<Sealed, StoreError> {
+    pub fn seal_all(&self, checked: Vec<Checked>) -> Result<SealedBatch, StoreError> {
         use super::BlobStore as _;
         let seal = |one: Checked| {
             let staged = one.into_staged();
             let digest = *staged.blake3();
             Ok(SealedBody { digest, protection: self.protect(digest), file: self.sealed(staged)? })
         };
-        checked.into_iter().map(seal).collect::<Result<_, _>>().map(Sealed)
+        checked.into_iter().map(seal).collect::<Result<_, _>>().map(SealedBatch)
     }
 
     /// Gives a batch its names, and returns the batch named before it, which is durable now, in the order given. Bodies
@@ -51,7 +51,11 @@ impl FsBlobs {
     ///
     /// Whatever else is written on this file system meanwhile is waited for, too. After an error some of the bodies may
     /// have their names; a sweep removes them.
-    pub fn name_all(&self, before: Named, sealed: Sealed) -> Result<(Vec<Committed>, Named), StoreError> {
+    pub fn name_all(
+        &self,
+        before: NamedBatch,
+        sealed: SealedBatch,
+    ) -> Result<(Vec<Committed>, NamedBatch), StoreError> {
         let staging = &self.layout.staging;
         if before.0.len() < BATCH_LEAST && sealed.0.len() < BATCH_LEAST {
             self.sync_each(&before)?;
@@ -69,11 +73,11 @@ impl FsBlobs {
             named.push(Committed { outcome: self.name(&file, &digest)?, protection });
         }
         fault::point("store.batch-linked");
-        Ok((before.0, Named(named)))
+        Ok((before.0, NamedBatch(named)))
     }
 
     /// Makes the names of the last batch durable.
-    pub fn settle(&self, named: Named) -> Result<Vec<Committed>, StoreError> {
+    pub fn settle(&self, named: NamedBatch) -> Result<Vec<Committed>, StoreError> {
         if named.0.len() < BATCH_LEAST {
             self.sync_each(&named)?;
         } else {
@@ -82,7 +86,7 @@ impl FsBlobs {
         Ok(named.0)
     }
 
-    fn sync_each(&self, named: &Named) -> Result<(), StoreError> {
+    fn sync_each(&self, named: &NamedBatch) -> Result<(), StoreError> {
         named.0.iter().try_for_each(|one| self.layout.sync_names(one.protection.digest()))
     }
 
@@ -133,7 +137,7 @@ mod tests {
             Checked::of_bytes(&expected, body.clone()).unwrap()
         });
         let mut checked: Vec<Checked> = checked.collect();
-        let (mut committed, mut named) = (Vec::new(), Named::default());
+        let (mut committed, mut named) = (Vec::new(), NamedBatch::default());
         // Large ones, small ones and an empty one follow each other.
         for length in [50, 1, 2, 0, 30, 17] {
             let sealed = store.seal_all(checked.drain(..length).collect()).unwrap();

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use batch::{Named, Sealed};
+pub use batch::{NamedBatch, SealedBatch};
 pub use error::StoreError;
 pub use fs::{FsBlobs, FsBlobsOptions};
 pub use groups::{GROUP_BYTES, group_count, group_range, group_values, root_of_groups, verify_group};

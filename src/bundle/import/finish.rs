@@ -106,8 +106,6 @@ impl Imports {
                 missing.push(body.blake3);
             }
         }
-        // What was found here may have been named by a process that was killed before the name was durable.
-        self.catalog.store().flush().inspect_err(|error| self.note(error))?;
         session.look_again(&missing);
         let root = root_of(&found);
         match missing {
@@ -116,7 +114,11 @@ impl Imports {
                 let promised = session.manifest.root;
                 Err(ImportError::Contradiction(format!("what is here has the root {root}, and {promised} is promised")))
             }
-            _ => Ok(content),
+            _ => {
+                // What was found here may have been named by a process that was killed before the name was durable.
+                self.catalog.store().flush().inspect_err(|error| self.note(error))?;
+                Ok(content)
+            }
         }
     }
 

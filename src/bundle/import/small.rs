@@ -10,7 +10,7 @@ use super::session::{Assembly, Session};
 use super::take::Damaged;
 use crate::bundle::Encoding;
 use crate::catalog::Catalog;
-use crate::store::{Checked, Named, Sealed, StoreError};
+use crate::store::{Checked, NamedBatch, SealedBatch, StoreError};
 
 /// Objects of one batch: each has a file open.
 const OBJECTS_MAX: usize = 512;
@@ -29,7 +29,7 @@ enum Waiting {
 
 /// Collects objects. While a batch fills, the one before it is unpacked and written, and the one before that gets its
 /// names.
-pub(super) struct Batch {
+pub(super) struct Batches {
     catalog: Arc<Catalog>,
     session: Arc<Session>,
     waiting: Vec<(usize, Waiting)>,
@@ -50,26 +50,26 @@ pub(super) struct Done {
 
 /// A batch whose bodies are written.
 struct Prepared {
-    sealed: Sealed,
-    batch: Batched,
+    sealed: SealedBatch,
+    members: Members,
     damaged: Vec<Damaged>,
 }
 
 /// A batch whose bodies have their names, which are not durable yet.
 #[derive(Default)]
 struct InPlace {
-    named: Named,
-    batch: Batched,
+    named: NamedBatch,
+    members: Members,
 }
 
 /// The objects of a batch, and the turns of those that were put together from parts.
 #[derive(Default)]
-struct Batched {
+struct Members {
     objects: Vec<usize>,
     assemblies: Vec<Assembly>,
 }
 
-impl Batch {
+impl Batches {
     pub(super) fn new(catalog: Arc<Catalog>, session: Arc<Session>) -> Self {
         Self {
             catalog,
@@ -125,15 +125,15 @@ impl Batch {
     /// Waits until the batch handed over last is written and the one before it has its names, and begins to give it its own.
     async fn name_prepared(&mut self) -> Result<(), StoreError> {
         let Some(preparing) = self.preparing.take() else { return Ok(()) };
-        let Prepared { sealed, batch, damaged } = joined(preparing).await?;
+        let Prepared { sealed, members, damaged } = joined(preparing).await?;
         self.done.damaged.extend(damaged);
         self.wait_for_names().await?;
         let (catalog, session, before) =
             (self.catalog.clone(), self.session.clone(), std::mem::take(&mut self.in_place));
         self.naming = Some(spawn_blocking(move || {
             let (durable, named) = catalog.store().name_all(before.named, sealed)?;
-            before.batch.mark_here(&session);
-            Ok((durable.len() as u64, InPlace { named, batch }))
+            before.members.mark_here(&session);
+            Ok((durable.len() as u64, InPlace { named, members }))
         }));
         Ok(())
     }
@@ -152,10 +152,10 @@ impl Batch {
         self.hand_over().await?;
         self.name_prepared().await?;
         self.wait_for_names().await?;
-        let (catalog, session, InPlace { named, batch }) = (self.catalog, self.session, self.in_place);
+        let (catalog, session, InPlace { named, members }) = (self.catalog, self.session, self.in_place);
         let settling = spawn_blocking(move || {
             let durable = catalog.store().settle(named)?;
-            batch.mark_here(&session);
+            members.mark_here(&session);
             Ok(durable.len() as u64)
         });
         self.done.taken += joined(settling).await?;
@@ -170,19 +170,19 @@ async fn joined<T>(thread: JoinHandle<Result<T, StoreError>>) -> Result<T, Store
 
 /// Unpacks what is packed, and writes it.
 fn prepare(catalog: &Catalog, session: &Session, waiting: Vec<(usize, Waiting)>) -> Result<Prepared, StoreError> {
-    let (mut checked, mut batch, mut damaged) = (Vec::new(), Batched::default(), Vec::new());
+    let (mut checked, mut members, mut damaged) = (Vec::new(), Members::default(), Vec::new());
     for (index, waiting) in waiting {
         let Some(object) = session.manifest.objects.get(index) else { continue };
         let unpacked = match waiting {
             Waiting::Staged(one, assembly) => {
-                batch.assemblies.extend(assembly);
+                members.assemblies.extend(assembly);
                 Ok(one)
             }
             Waiting::Packed(packed) => unpack_small(catalog, object, &packed),
         };
         match unpacked {
             Ok(one) => {
-                batch.objects.push(index);
+                members.objects.push(index);
                 checked.push(one);
             }
             Err(Unfit::Damaged(why)) => damaged.push(Damaged { blake3: object.blake3, why }),
@@ -190,10 +190,10 @@ fn prepare(catalog: &Catalog, session: &Session, waiting: Vec<(usize, Waiting)>)
         }
     }
     let sealed = catalog.store().seal_all(checked)?;
-    Ok(Prepared { sealed, batch, damaged })
+    Ok(Prepared { sealed, members, damaged })
 }
 
-impl Batched {
+impl Members {
     /// The objects count as here from now on. The session protects all of its manifest's, so the protections of the
     /// commits may end.
     fn mark_here(self, session: &Session) {

@@ -18,7 +18,7 @@ use super::error::{ImportError, NAMED_MAX};
 use super::layout::{Placed, is_whole};
 use super::packed::{PartFiles, SMALL_MAX_BYTES, Unfit, stage};
 use super::session::{Assembly, Session};
-use super::small::Batch;
+use super::small::Batches;
 use super::stream::{Incoming, pipe};
 use crate::bundle::{Encoding, Object, volume_name};
 use crate::model::{Blake3Digest, BundleId, Sha256Digest};
@@ -70,13 +70,13 @@ impl Imports {
         let _permit = self.taking.clone().try_acquire_owned().map_err(|_| ImportError::Busy)?;
         let mut taking = Taking {
             imports: self,
-            batch: Batch::new(self.catalog.clone(), session.clone()),
+            batches: Batches::new(self.catalog.clone(), session.clone()),
             incoming: Incoming::new(body, offset),
             session: session.clone(),
         };
         let outcome = taking.run(volume, offset).await;
         // What came before a failure is kept all the same.
-        let finished = taking.batch.finish().await.map_err(ImportError::from);
+        let finished = taking.batches.finish().await.map_err(ImportError::from);
         let done = outcome.and(finished).inspect_err(|error| {
             if let ImportError::Store(error) = error {
                 self.note(error);
@@ -100,7 +100,7 @@ struct Taking<'a, B> {
     imports: &'a Imports,
     session: Arc<Session>,
     incoming: Incoming<B>,
-    batch: Batch,
+    batches: Batches,
 }
 
 impl<B> Taking<'_, B>
@@ -131,7 +131,7 @@ where
         }
         if object.size <= SMALL_MAX_BYTES && placed.size <= SMALL_MAX_BYTES {
             if let Some(packed) = self.incoming.whole(placed.size).await {
-                self.batch.add_packed(placed.object, packed, object.size).await?;
+                self.batches.add_packed(placed.object, packed, object.size).await?;
             }
             return Ok(());
         }
@@ -195,9 +195,9 @@ where
         assembly: Option<Assembly>,
     ) -> Result<(), ImportError> {
         match staged {
-            Ok(Some(staged)) => self.batch.add_staged(index, staged, assembly).await?,
+            Ok(Some(staged)) => self.batches.add_staged(index, staged, assembly).await?,
             Ok(None) => {}
-            Err(Unfit::Damaged(why)) => self.batch.done.damaged.push(Damaged { blake3: object.blake3, why }),
+            Err(Unfit::Damaged(why)) => self.batches.done.damaged.push(Damaged { blake3: object.blake3, why }),
             Err(Unfit::Store(error)) => return Err(error.into()),
         }
         Ok(())
@@ -217,7 +217,7 @@ where
         if !written {
             if is_whole {
                 let why = format!("part {} of it in {} has other bytes", placed.part + 1, volume_name(placed.volume));
-                self.batch.done.damaged.push(Damaged { blake3: object.blake3, why });
+                self.batches.done.damaged.push(Damaged { blake3: object.blake3, why });
             }
             return Ok(());
         }

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::origin::{Origin, SITE, bodies, offered, word};
+use crate::faults::inject::Injection;
 use crate::faults::kill::fault_points_of_imports;
 use crate::support::bodies::Random;
 use crate::support::{Setup, TestServer, is_full_tier, seed};
@@ -127,4 +128,31 @@ fn an_import_ended_at_every_fault_point_goes_on() {
         assert_eq!(offered(&site, "pc-1"), Some("1.0".to_owned()), "{point}");
         site.cli(&["store", "verify"]).ok();
     }
+}
+
+/// Nothing is left to be sent after a kill, and the names that the killed process gave are durable only by the flush at
+/// the end: where it fails, the bundle does not count, and the server ends.
+#[test]
+fn names_of_a_killed_import_are_flushed_before_the_bundle_counts() {
+    const TEST: &str = "bundles::kill::names_of_a_killed_import_are_flushed_before_the_bundle_counts";
+    let origin = Origin::start();
+    origin.publish("1.0", &bodies(1, 100_000, 12));
+    let bundle = origin.export(SITE, "full", 256 << 10);
+    let mut setup = origin.site(Setup::new(), SITE);
+    setup.set_env("RINGFENCE_FAULT", "import.root-reached");
+    let mut site = setup.start();
+    assert_ne!(site.cli(&["bundle", "import", word(&bundle)]).code, 0);
+    assert!(site.ends_within(Duration::from_secs(30)), "it was to end there");
+    site.kill();
+    site.forget_env("RINGFENCE_FAULT");
+    site.start_again();
+    let Some(injection) = Injection::attach_to(TEST, &site, "syncfs:error=EIO", None) else { return };
+    assert_ne!(site.cli(&["bundle", "import", word(&bundle)]).code, 0);
+    assert!(site.ends_within(Duration::from_secs(30)), "what may not be durable ends the server");
+    drop(injection);
+    site.kill();
+    site.start_again();
+    assert_eq!(offered(&site, "pc-1"), None);
+    site.cli(&["bundle", "import", word(&bundle)]).ok();
+    assert_eq!(offered(&site, "pc-1"), Some("1.0".to_owned()));
 }
