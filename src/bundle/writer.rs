@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Layout, MANIFEST_NAME, Piece, SIGNATURE_NAME, volume_name};
 use crate::model::{Blake3Digest, Sha256Digest};
-use crate::sys::durable;
+use crate::sys::{durable, fault};
 
 /// What every file's name begins with until it is whole.
 const TEMPORARY: &str = ".ringfence-";
@@ -195,6 +195,7 @@ impl BundleWriter {
             let mut file = NewFile::create(&self.dir, name)?;
             file.write(bytes)?;
             file.publish()?;
+            fault::point("export.file-named");
         }
         Ok(())
     }
@@ -283,6 +284,7 @@ impl VolumeWriter<'_> {
         }
         self.file.write(bytes)?;
         self.at = end;
+        fault::point("export.piece-written");
         Ok(())
     }
 
@@ -291,7 +293,9 @@ impl VolumeWriter<'_> {
         if self.at != self.expected {
             return Err(self.wrong_length(self.at));
         }
-        self.file.publish()
+        self.file.publish()?;
+        fault::point("export.volume-named");
+        Ok(())
     }
 
     fn wrong_length(&self, found: u64) -> WriteError {

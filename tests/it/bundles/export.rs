@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::bad_input::Tmpfs;
+use crate::faults::kill::fault_points_of_exports;
 use crate::support::run::Run;
 use crate::support::{Setup, TestServer, random_bytes, sha256_hex, skip};
 
@@ -221,28 +221,24 @@ fn a_directory_with_anything_in_it_is_refused_and_left_alone() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
+/// Ends the command at every fault point of its own.
 #[test]
 fn a_killed_export_has_no_signature_and_is_named() {
-    let (server, _) = origin();
-    let large = random_bytes(9, 64 << 20);
-    server.as_admin().try_publish("feed", "9.0", &large).unwrap().expect(201);
+    let (server, bodies) = origin();
+    let points = fault_points_of_exports();
+    assert!(points.len() >= 3, "the sources name few fault points of exports: {points:?}");
     let dir = tempfile::tempdir().unwrap();
     let to = dir.path().join("killed");
-    let words = ["bundle", "export", "--site", "plant-7", "--to", to.to_str().unwrap()];
-    let mut child = server.command(&words).stderr(std::process::Stdio::null()).spawn().unwrap();
-    let until = Instant::now() + Duration::from_secs(60);
-    let has_begun = || fs::read_dir(&to).is_ok_and(|mut entries| entries.next().is_some());
-    while !has_begun() {
-        assert!(Instant::now() < until, "the export begins");
-        std::thread::sleep(Duration::from_millis(1));
+    let words = ["bundle", "export", "--site", "plant-7", "--volume-size", "256KiB", "--to", to.to_str().unwrap()];
+    for point in points {
+        let cut = Run::of(server.command(&words).env("RINGFENCE_FAULT", &point));
+        assert_eq!(cut.code, -1, "{point} was not passed: {}", cut.stderr);
+        assert!(fs::read_dir(&to).unwrap().count() > 0 && !to.join("BUNDLE.sig").exists(), "{point}");
+        export(&server, "plant-7", &to, &[]).complains(7, &["was not finished", "empty it"]);
+        fs::remove_dir_all(&to).unwrap();
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(!to.join("BUNDLE.sig").exists());
-    export(&server, "plant-7", &to, &[]).complains(7, &["was not finished", "empty it"]);
-    fs::remove_dir_all(&to).unwrap();
     export(&server, "plant-7", &to, &[]).ok();
-    assert!(Read::from(&to).has(&large));
+    assert!(Read::from(&to).has(&bodies["3.0"]));
 }
 
 #[test]

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use crate::support::bodies::Random;
 use crate::support::{Admin, Setup, TestServer, is_full_tier, random_bytes, seed, sha256_hex};
 
+/// What the names of the fault points of exports begin with.
+const OF_EXPORTS: &str = "export.";
 /// Publishers at a time.
 const PUBLISHERS: u64 = 3;
 
@@ -126,10 +128,17 @@ pub(crate) fn fault_points_of_imports() -> Vec<String> {
     all_fault_points().into_iter().filter(|point| is_of_imports(point)).collect()
 }
 
+/// The fault points that only the command that writes a bundle passes: `bundles::export` ends it there.
+pub(crate) fn fault_points_of_exports() -> Vec<String> {
+    all_fault_points().into_iter().filter(|point| point.starts_with(OF_EXPORTS)).collect()
+}
+
 /// Every name that the sources give to a fault point that publishing, devices and maintenance pass.
 fn fault_points() -> Vec<String> {
     // The stager's are in a process of its own: `stage.rs` passes those.
-    all_fault_points().into_iter().filter(|point| !point.starts_with("share.stage-") && !is_of_imports(point)).collect()
+    let elsewhere =
+        |point: &String| point.starts_with("share.stage-") || point.starts_with(OF_EXPORTS) || is_of_imports(point);
+    all_fault_points().into_iter().filter(|point| !elsewhere(point)).collect()
 }
 
 fn all_fault_points() -> Vec<String> {
