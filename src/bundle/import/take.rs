@@ -111,8 +111,13 @@ where
         let session = self.session.clone();
         for placed in session.layout.from(volume, offset) {
             let Some(object) = session.manifest.objects.get(placed.object) else { continue };
-            let is_known = session.is_here(placed.object) || !is_whole(object) && session.has_part(object, placed.part);
-            if is_known {
+            if session.is_here(placed.object) {
+                continue;
+            }
+            if !is_whole(object) && session.has_part(object, placed.part) {
+                // Whoever brought it may be gone: a thread ends a part whose sender went away, also after the next one was
+                // told to send it again. Where it was the last, nobody else puts them together.
+                self.assemble(object, placed.object).await?;
                 continue;
             }
             if !self.incoming.skip_to(placed.offset).await {
