@@ -45,7 +45,7 @@ impl World {
 
     /// Opens it. Waits for an earlier catalog of the same test whose last task is still ending.
     pub(crate) fn try_open(&self) -> Result<(Arc<Catalog>, Recovery), CatalogError> {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let store = Arc::new(FsBlobs::open(self.dir.path(), &FsBlobsOptions::default()).unwrap());
             match Catalog::open(&self.options, store, self.clock.clone()) {
