@@ -213,7 +213,7 @@ proptest! {
     #[test]
     fn index_rebuild_and_fold_agree(before in changes(40), after in changes(20)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let mut world = World::new();
+        let mut world = World::in_memory();
         let live = runtime.block_on(async {
             let catalog = world.catalog();
             play(&catalog, &world, &before).await;

@@ -220,7 +220,7 @@ proptest! {
         steps in prop::collection::vec((any::<prop::sample::Index>(), 0u8..5, any::<prop::sample::Index>()), 0..20),
     ) {
         runtime().block_on(async move {
-            let site = Site::new();
+            let site = Site::in_memory();
             let mut run = site.start();
             let bodies: Vec<Vec<u8>> = sizes.iter().enumerate().map(|(seed, size)| noise(seed as u64, *size)).collect();
             let all: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
