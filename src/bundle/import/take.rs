@@ -235,12 +235,13 @@ where
         if !all_here() {
             return Ok(());
         }
-        let turn = self.imports.turn_to_unpack().await?;
         let Some(assembly) = self.session.begin_assembly(index) else { return Ok(()) };
         // It may have been put together since the look.
         if self.session.is_here(index) || !all_here() {
             return Ok(());
         }
+        // Last, so that nobody waits while another puts this very object together.
+        let turn = self.imports.turn_to_unpack().await?;
         let paths = (0..object.parts.len()).map(|part| self.session.part_path(object, part)).collect();
         let unpacked = stage(self.imports.catalog.clone(), turn, object.clone(), PartFiles::new(paths)).await;
         let staged = unpacked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
