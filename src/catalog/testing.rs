@@ -11,6 +11,7 @@ use crate::journal::JournalOptions;
 use crate::model::{Actor, Class, Event};
 use crate::store::{BlobStore as _, FsBlobs, FsBlobsOptions, StoreError};
 use crate::sys::clock::ManualClock;
+use crate::sys::durable::free_space_bytes;
 
 /// A whole second, so that times read well.
 pub(crate) const START: i64 = 1_700_000_000;
@@ -25,9 +26,25 @@ pub(crate) struct World {
     pub(crate) options: CatalogOptions,
 }
 
+/// A directory in memory where there is room for one: thousands of fsyncs cost nothing there.
+pub(crate) fn memory_dir() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let has_room = free_space_bytes(memory).is_ok_and(|free| free >= 1 << 30);
+    let dir = has_room.then(|| tempfile::tempdir_in(memory).ok()).flatten();
+    dir.unwrap_or_else(|| tempfile::tempdir().unwrap())
+}
+
 impl World {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::in_dir(tempfile::tempdir().unwrap())
+    }
+
+    /// In memory: for what is not about the disk, and would wait for it a thousand times.
+    pub(crate) fn in_memory() -> Self {
+        Self::in_dir(memory_dir())
+    }
+
+    fn in_dir(dir: tempfile::TempDir) -> Self {
         let options = CatalogOptions {
             journal_dir: dir.path().join("journal"),
             journal: JournalOptions::default(),
@@ -45,7 +62,7 @@ impl World {
 
     /// Opens it. Waits for an earlier catalog of the same test whose last task is still ending.
     pub(crate) fn try_open(&self) -> Result<(Arc<Catalog>, Recovery), CatalogError> {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let store = Arc::new(FsBlobs::open(self.dir.path(), &FsBlobsOptions::default()).unwrap());
             match Catalog::open(&self.options, store, self.clock.clone()) {

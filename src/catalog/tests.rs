@@ -133,7 +133,7 @@ async fn an_abandoned_commit_becomes_visible_all_the_same() {
         let polled = std::future::poll_fn(|context| std::task::Poll::Ready(abandoned.as_mut().poll(context))).await;
         drop(abandoned);
         assert!(polled.is_pending() || catalog.snapshot().seq() >= number);
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while catalog.snapshot().seq() < number {
             assert!(Instant::now() < deadline, "event {number} never became visible");
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -213,7 +213,7 @@ proptest! {
     #[test]
     fn index_rebuild_and_fold_agree(before in changes(40), after in changes(20)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let mut world = World::new();
+        let mut world = World::in_memory();
         let live = runtime.block_on(async {
             let catalog = world.catalog();
             play(&catalog, &world, &before).await;

@@ -55,15 +55,31 @@ pub(super) fn segments(dir: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// A disk whose space, writes and fsyncs can be made to fail, and fsyncs be made slow.
+/// A disk whose space, writes and fsyncs can be made to fail, and fsyncs be held up.
 #[derive(Default)]
 pub(super) struct FaultyDisk {
     pub(super) full: AtomicBool,
     pub(super) broken_write: AtomicBool,
     pub(super) broken_sync: AtomicBool,
     pub(super) panics: AtomicBool,
-    pub(super) sync_takes_ms: AtomicU64,
     pub(super) syncs: AtomicU64,
+    is_held: AtomicBool,
+}
+
+/// While it lives, no fsync ends: what is queued meanwhile waits for the next one.
+pub(super) struct Held(Arc<FaultyDisk>);
+
+impl FaultyDisk {
+    pub(super) fn hold(self: &Arc<Self>) -> Held {
+        self.is_held.store(true, Ordering::SeqCst);
+        Held(Arc::clone(self))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.is_held.store(false, Ordering::SeqCst);
+    }
 }
 
 /// The disk as the journal wants it and as the test steers it.
@@ -89,7 +105,9 @@ impl Disk for Shared {
     fn sync(&self, file: &File) -> io::Result<()> {
         assert!(!self.0.panics.load(Ordering::SeqCst), "injected panic");
         self.0.syncs.fetch_add(1, Ordering::SeqCst);
-        std::thread::sleep(std::time::Duration::from_millis(self.0.sync_takes_ms.load(Ordering::SeqCst)));
+        while self.0.is_held.load(Ordering::SeqCst) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         if self.0.broken_sync.load(Ordering::SeqCst) {
             return Err(io::Error::other("injected fsync failure"));
         }

@@ -111,8 +111,13 @@ where
         let session = self.session.clone();
         for placed in session.layout.from(volume, offset) {
             let Some(object) = session.manifest.objects.get(placed.object) else { continue };
-            let is_known = session.is_here(placed.object) || !is_whole(object) && session.has_part(object, placed.part);
-            if is_known {
+            if session.is_here(placed.object) {
+                continue;
+            }
+            if !is_whole(object) && session.has_part(object, placed.part) {
+                // Whoever brought it may be gone: a thread ends a part whose sender went away, also after the next one was
+                // told to send it again. Where it was the last, nobody else puts them together.
+                self.assemble(object, placed.object).await?;
                 continue;
             }
             if !self.incoming.skip_to(placed.offset).await {
@@ -230,12 +235,13 @@ where
         if !all_here() {
             return Ok(());
         }
-        let turn = self.imports.turn_to_unpack().await?;
         let Some(assembly) = self.session.begin_assembly(index) else { return Ok(()) };
         // It may have been put together since the look.
         if self.session.is_here(index) || !all_here() {
             return Ok(());
         }
+        // Last, so that nobody waits while another puts this very object together.
+        let turn = self.imports.turn_to_unpack().await?;
         let paths = (0..object.parts.len()).map(|part| self.session.part_path(object, part)).collect();
         let unpacked = stage(self.imports.catalog.clone(), turn, object.clone(), PartFiles::new(paths)).await;
         let staged = unpacked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));

@@ -5,25 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tempfile::TempDir;
-
+use crate::catalog::Catalog;
 use crate::catalog::testing::World;
-use crate::catalog::{Catalog, CatalogOptions};
 use crate::sys::clock::ManualClock;
-
-/// A directory in memory where there is one: thousands of fsyncs cost nothing there.
-pub(crate) fn temp_dir() -> TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
-}
 
 /// A world of this clock.
 pub(crate) fn world(clock: &Arc<ManualClock>) -> World {
-    let dir = temp_dir();
-    let model = World::new().options;
-    let at = |name: &str| dir.path().join(name);
-    let options =
-        CatalogOptions { journal_dir: at("journal"), index_dir: at("index"), reports_dir: at("reports"), ..model };
-    World { dir, clock: clock.clone(), options }
+    World { clock: clock.clone(), ..World::in_memory() }
 }
 
 /// Lets go of a catalog, and waits until nobody has it.

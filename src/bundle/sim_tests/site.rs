@@ -10,12 +10,12 @@ use tempfile::TempDir;
 
 use super::carrier::{Letter, Medium, Truth};
 use super::origin::keys_of;
-use super::place::{close, copy_tree, empty, temp_dir, world};
+use super::place::{close, copy_tree, empty, world};
 use super::random::Dice;
 use crate::bundle::receipt::{About, Signer, give_receipt};
 use crate::bundle::{Begun, Brought, Finished, ImportError, ImportOptions, Imports, Needed, NeededSpan};
 use crate::catalog::Catalog;
-use crate::catalog::testing::{World, actor, commit, parse};
+use crate::catalog::testing::{World, actor, commit, memory_dir, parse};
 use crate::model::{
     Blake3Digest, BundleId, Event, GroupName, ProductName, PublicKey, ReceiptOutcome, Report, ReportEvent, RingName,
     RingTally, RolloutId, RolloutKind, SiteName, Snapshot,
@@ -131,7 +131,7 @@ impl Site {
     pub(super) async fn back_up(&mut self) {
         let counted = self.counted();
         self.stop().await;
-        let copy = temp_dir();
+        let copy = memory_dir();
         copy_tree(self.world.dir.path(), copy.path());
         self.copy = Some((copy, self.known.clone()));
         self.start();

@@ -131,6 +131,28 @@ async fn a_sender_that_goes_away_while_parts_are_put_together_leaves_the_way_to_
     assert!(run.shows(&given.bodies));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_came_by_themselves_are_put_together_by_whoever_sends_them_again() {
+    let site = Site::new();
+    let run = site.start();
+    let given = Given::new(1, &[&noise(1, 50_000)]);
+    let bundle = given.bundle();
+    let needed = run.needed(&bundle).await;
+    // As the threads leave them whose sender went away, after the next one was told what to send.
+    let session = run.imports.session(&bundle.id).unwrap();
+    let split: Vec<_> = bundle.manifest.objects.iter().filter(|object| object.parts.len() > 1).collect();
+    assert_eq!(split.len(), 1, "the body is in several parts");
+    for (number, part) in split[0].parts.iter().enumerate() {
+        let bytes = &bundle.volumes[part.volume as usize - 1][part.offset as usize..][..part.size as usize];
+        std::fs::write(session.part_path(split[0], number), bytes).unwrap();
+    }
+    for span in needed.spans {
+        run.send(&bundle, span).await;
+    }
+    run.finish(&bundle).await.unwrap();
+    assert!(run.shows(&given.bodies));
+}
+
 /// A body that gives these bytes and then nothing, not even its end.
 struct Stuck(Option<Bytes>);
 
@@ -198,7 +220,7 @@ proptest! {
         steps in prop::collection::vec((any::<prop::sample::Index>(), 0u8..5, any::<prop::sample::Index>()), 0..20),
     ) {
         runtime().block_on(async move {
-            let site = Site::new();
+            let site = Site::in_memory();
             let mut run = site.start();
             let bodies: Vec<Vec<u8>> = sizes.iter().enumerate().map(|(seed, size)| noise(seed as u64, *size)).collect();
             let all: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();

@@ -31,7 +31,15 @@ pub(super) struct Running {
 
 impl Site {
     pub(super) fn new() -> Self {
-        let world = World::new();
+        Self::in_world(World::new())
+    }
+
+    /// For what is not about the disk, and would wait for it a thousand times.
+    pub(super) fn in_memory() -> Self {
+        Self::in_world(World::in_memory())
+    }
+
+    fn in_world(world: World) -> Self {
         let dir = world.dir.path().join("imports");
         let options = ImportOptions { site: Some(parse("plant-7")), keys: vec![secret().public()], dir };
         Self { world, options }
