@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::*;
 
@@ -137,9 +137,9 @@ fn client(address: SocketAddr) -> Client {
         attempts_without_progress_max: 3,
         first_pause: Duration::from_millis(1),
         longest_pause: Duration::from_millis(5),
-        stall_timeout: Duration::from_secs(5),
+        stall_timeout: Duration::from_secs(60),
     };
-    let options = ClientOptions { answer_timeout: Duration::from_secs(5), upload, ..ClientOptions::default() };
+    let options = ClientOptions { answer_timeout: Duration::from_secs(60), upload, ..ClientOptions::default() };
     Client::new(Endpoint::of_listener(address, false), Some("rf_secret"), options).unwrap()
 }
 
@@ -242,7 +242,10 @@ async fn answers_and_refusals() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_unreachable() {
-    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // Bound, so that nobody else gets its port meanwhile, and not listening.
+    let bound = TcpSocket::new_v4().unwrap();
+    bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = bound.local_addr().unwrap();
     let error = client(address).get("/v1/status").await.unwrap_err();
     assert!(error.to_string().starts_with(&format!("http://{address} cannot be reached: ")), "{error}");
     let socket = Client::new("unix:/nowhere/a.sock".parse().unwrap(), None, ClientOptions::default()).unwrap();

@@ -147,7 +147,10 @@ async fn an_upload_is_used_once_by_whoever_is_first() {
         );
         let (won, lost) = if first.is_ok() { (first, second) } else { (second, first) };
         assert!(won.unwrap().is_new);
-        assert!(matches!(&lost, Err(PublishError::Upload(UploadError::Unknown(id))) if *id == upload), "{lost:?}");
+        // Busy where the disk takes longer than one waits for another.
+        let is_lost = matches!(&lost, Err(PublishError::Upload(UploadError::Unknown(id))) if *id == upload)
+            || matches!(&lost, Err(PublishError::Upload(UploadError::Busy)));
+        assert!(is_lost, "{lost:?}");
     }
 }
 
@@ -225,7 +228,7 @@ async fn a_publisher_who_goes_away_gets_all_or_nothing() {
     let mut publishing = Box::pin(publishing);
     let _ = std::future::poll_fn(|context| std::task::Poll::Ready(publishing.as_mut().poll(context).is_ready())).await;
     drop(publishing);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while state(&desk, "intel", "1.0") != Some(ReleaseState::Published) {
         assert!(std::time::Instant::now() < deadline, "it was never published");
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
 
 use super::UploadError;
 use crate::model::Actor;

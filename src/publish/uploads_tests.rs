@@ -161,7 +161,7 @@ async fn uploads_opened_at_once_are_bounded_too() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_idle_upload_expires_and_one_in_use_does_not() {
     let idle_timeout = Duration::from_millis(300);
     let desk = Desk::with_limits(UploadLimits { idle_timeout, ..LIMITS }).await;

@@ -162,7 +162,7 @@ mod tests {
         for wait in waits.collect::<Vec<_>>() {
             let (moment, woken) = wait.await.unwrap();
             assert!(woken >= moment, "{moment:?} {woken:?}");
-            assert!(woken - moment < Duration::from_secs(5), "{:?}", woken - moment);
+            assert!(woken - moment < Duration::from_secs(60), "{:?}", woken - moment);
         }
     }
 
@@ -172,7 +172,7 @@ mod tests {
         let begun = Instant::now();
         clock.until(begun).await;
         clock.until(clock.shared.beginning).await;
-        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert!(begun.elapsed() < Duration::from_secs(60));
     }
 
     #[tokio::test]
@@ -214,16 +214,28 @@ mod tests {
         }
     }
 
+    /// When somebody wakes is the scheduler's to say in the end, and where it has others to run it wakes all at ticks of its
+    /// own. So this is about when they are due, and that nobody wakes before.
     #[tokio::test]
     async fn waking_happens_within_ticks_and_not_at_their_beginnings() {
         let clock = SteadyClock::start();
-        let mut parts = Vec::new();
-        for _ in 0..60 {
-            clock.until(Instant::now()).await;
-            parts.push(clock.shared.beginning.elapsed().as_micros() % TICK.as_micros());
+        for _ in 0..10 {
+            let (wake, woken) = oneshot::channel();
+            clock.shared.add(Instant::now() + Duration::from_millis(2), wake);
+            // None where the machine stood still until it was over.
+            let due = clock.shared.lock().waiting.keys().next().copied();
+            woken.await.unwrap();
+            assert!(due.is_none_or(|due| due <= Instant::now()));
         }
-        // Of whole ticks nearly all would be in the same half, a machine's hiccups apart.
-        let second_half = parts.iter().filter(|part| **part >= 500).count();
-        assert!((10..=50).contains(&second_half), "{second_half} of 60: {parts:?}");
+        let moment = Instant::now() + Duration::from_secs(3600);
+        let (wakes, _waiting): (Vec<_>, Vec<_>) = (0..600).map(|_| oneshot::channel()).unzip();
+        wakes.into_iter().for_each(|wake| clock.shared.add(moment, wake));
+        let tick = clock.shared.tick_from(moment);
+        let state = clock.shared.lock();
+        let parts: Vec<_> = state.waiting.iter().map(|(due, wakes)| (*due - tick, wakes.len())).collect();
+        assert!(parts.iter().all(|(part, _)| *part < TICK));
+        let second_half: usize = parts.iter().filter(|(part, _)| *part >= TICK / 2).map(|(_, count)| count).sum();
+        // Three hundred expected; a hundred are eight standard deviations.
+        assert!(second_half.abs_diff(300) < 100, "{second_half} of 600: {parts:?}");
     }
 }

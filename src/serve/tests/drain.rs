@@ -4,15 +4,17 @@ use super::*;
 
 #[tokio::test]
 async fn a_running_answer_is_finished_and_idle_connections_end() {
-    let server = start(short());
+    let server = start(relaxed());
     let mut idle = server.connect().await;
     idle.write_all(b"GET /1 HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let mut running = server.connect().await;
     running.write_all(b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.is_asked(2).await;
     server.stop.cancel();
     assert!(read_to_end(&mut running).await.ends_with("/wait 0"));
     assert!(read_to_end(&mut idle).await.ends_with('x'));
+    // Nobody is lingered for any more.
+    drop((idle, running));
     assert_eq!(server.task.await.unwrap(), Drained { cut: 0 });
     assert!(TcpStream::connect(server.address).await.is_err(), "nothing listens any more");
 }
@@ -23,9 +25,9 @@ async fn what_does_not_finish_in_time_is_cut() {
     let server = start(limits);
     let mut stuck = server.connect().await;
     stuck.write_all(b"GET /80000000 HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.is_asked(1).await;
     server.stop.cancel();
-    let drained = tokio::time::timeout(Duration::from_secs(3), server.task).await.unwrap().unwrap();
+    let drained = tokio::time::timeout(Duration::from_secs(60), server.task).await.unwrap().unwrap();
     assert_eq!(drained, Drained { cut: 1 });
 }
 
@@ -43,13 +45,14 @@ async fn a_unix_socket_tells_the_uid_and_replaces_only_a_stale_one() {
 
     let stop = CancellationToken::new();
     let metrics = ConnectionMetrics::register(&mut Registry::default());
-    let options = ServeOptions { name: ListenerName::Socket, limits: short(), metrics, tls: None };
-    let task = tokio::spawn(serve(second, Toy, options, stop.clone()));
+    let options = ServeOptions { name: ListenerName::Socket, limits: relaxed(), metrics, tls: None };
+    let task = tokio::spawn(serve(second, Toy::default(), options, stop.clone()));
     let mut socket = tokio::net::UnixStream::connect(&path).await.unwrap();
     socket.write_all(b"GET /2 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.unwrap();
     assert!(answer.ends_with("xx"), "{answer}");
+    drop(socket);
     stop.cancel();
     task.await.unwrap();
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -38,6 +39,11 @@ impl Handler for Names {
         let names = certificate.map(|ClientCertificate(names)| (names.uris.clone(), names.common_name.clone()));
         Response::new(Bytes::from(format!("{names:?}")).into())
     }
+}
+
+/// Limits that a machine which stands still for some seconds does not reach.
+pub(super) fn relaxed() -> Limits {
+    Limits { handshake_timeout: Duration::from_secs(60), header_timeout: Duration::from_secs(60), ..Limits::default() }
 }
 
 pub(super) struct Server {

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
-use super::super::super::Limits;
-use super::clients::{Server, TLS13, client};
+use super::clients::{Server, TLS13, client, relaxed};
 use super::pki::Pki;
 use super::*;
 
@@ -79,7 +78,7 @@ async fn a_revoked_client_does_not_resume_and_running_connections_stay() {
     let pki = Pki::new();
     pki.device("pc-1", |params| params.serial_number = Some(rcgen::SerialNumber::from(9)));
     let options = pki.with_clients(true, vec![pki.crl("ca.crl", &[], 2100)]);
-    let server = Server::start(&options, Limits::default());
+    let server = Server::start(&options, relaxed());
     let config = client(&pki, Some((&pki, "pc-1")), TLS13);
     server.ask(&config, "/1").await.unwrap();
     server.ask(&config, "/1").await.unwrap();

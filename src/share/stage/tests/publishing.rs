@@ -31,7 +31,7 @@ fn a_name_that_is_soon_free_is_only_waited_for() {
     let next = target.memory.tree(2, &[("s:d/a", "two"), ("s:d/b", "two"), ("lone", "two")]);
     target.staged(&first, &OPTIONS);
     let busy = Weakness { busy: vec![("d".into(), 2), ("lone".into(), 2)], ..Weakness::default() };
-    let patient = StageOptions { retry_for: Duration::from_secs(20), ..OPTIONS };
+    let patient = StageOptions { retry_for: Duration::from_secs(60), ..OPTIONS };
     with(busy, || target.staged(&next, &patient));
 }
 

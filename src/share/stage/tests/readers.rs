@@ -1,6 +1,7 @@
 //! A reader beside two hundred switches.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Instant;
 
 use super::*;
 
@@ -38,24 +39,27 @@ fn a_reader_never_sees_a_part_or_a_mix() {
     let mut target = Target::new();
     let trees: Vec<StageTree> = (1..=200).map(|number| version(&mut target.memory, number)).collect();
     target.staged(&trees[0], &KEEPING);
-    let (is_done, dir) = (AtomicBool::new(false), target.dir());
-    let whole = std::thread::scope(|scope| {
+    let (is_done, whole, dir) = (AtomicBool::new(false), AtomicU32::new(0), target.dir());
+    std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
-            let mut whole = 0;
             while !is_done.load(Ordering::Relaxed) {
-                whole += u32::from(read(&dir).is_some());
+                whole.fetch_add(u32::from(read(&dir).is_some()), Ordering::Relaxed);
             }
-            whole
         });
-        for tree in &trees[1..] {
+        for (number, tree) in trees[1..].iter().enumerate() {
             target.stage(tree, &KEEPING);
-            // So that there are moments without a switch, too.
+            // So that there are moments without a switch, too, now and then as long as the reader needs for one version.
             std::thread::sleep(Duration::from_millis(2));
+            let (seen, until) = (whole.load(Ordering::Relaxed), Instant::now() + Duration::from_secs(60));
+            let is_waited_for = || number % 8 == 0 && Instant::now() < until && !reader.is_finished();
+            while is_waited_for() && whole.load(Ordering::Relaxed) == seen {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
         is_done.store(true, Ordering::Relaxed);
-        reader.join().unwrap()
     });
     target.assert_is(trees.last().unwrap());
+    let whole = whole.into_inner();
     assert!(whole > 20, "the reader saw only {whole} whole versions");
 }
 
@@ -87,7 +91,9 @@ fn a_new_folder_appears_complete() {
             let (dir, done, body) = (&dir, &done, &body);
             let reader = scope.spawn(move || {
                 let mut seen = std::collections::BTreeSet::new();
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                loop {
+                    // At the latest after the last one it looks, however late it was begun.
+                    let is_last = done.load(std::sync::atomic::Ordering::Relaxed);
                     for name in names(dir).into_iter().filter(|name| name.starts_with('{')) {
                         // It may be retired while it is read, but then it was complete for long, and two newer ones are there.
                         if seen.insert(name.clone()) {
@@ -104,8 +110,10 @@ fn a_new_folder_appears_complete() {
                             }
                         }
                     }
+                    if is_last {
+                        return seen.len();
+                    }
                 }
-                seen.len()
             });
             for tree in &trees[1..] {
                 target.stage(tree, &OPTIONS);
