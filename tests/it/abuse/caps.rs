@@ -22,7 +22,8 @@ fn assert_too_many(answer: &Answer) {
 /// are used up first.
 fn asked_too_often(kept: &mut Kept, path: &str, headers: &str) -> Answer {
     let mut answers = (0..20).map(|_| kept.get(path, headers).0);
-    let refused = answers.find(|answer| answer.status == 429).unwrap_or_else(|| panic!("{path}: nobody is told to wait"));
+    let refused =
+        answers.find(|answer| answer.status == 429).unwrap_or_else(|| panic!("{path}: nobody is told to wait"));
     assert_too_many(&refused);
     refused
 }
