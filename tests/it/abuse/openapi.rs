@@ -1,5 +1,5 @@
-//! schemathesis makes requests from the server's own OpenAPI, sensible and senseless ones: none is answered 5xx, but for
-//! what an admin may rightly be told to ask for later.
+//! schemathesis makes requests from the server's own OpenAPI, sensible and senseless ones: none is answered 5xx, but
+//! for what an admin may rightly be told to ask for later.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

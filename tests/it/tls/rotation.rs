@@ -21,8 +21,8 @@ use crate::support::{TestServer, is_full_tier, random_bytes, wait_until};
 const BODY_BYTES: usize = 4 << 20;
 /// Small pieces with pauses: a download takes at least this many pauses.
 const PAUSES: usize = 40;
-/// What is read between pauses of the second half while the certificates still change: it lasts for four minutes, and is
-/// not slow enough to be cut off.
+/// What is read between pauses of the second half while the certificates still change: it lasts for four minutes, and
+/// is not slow enough to be cut off.
 const TRICKLE_BYTES: usize = 2 << 10;
 
 /// What downloads and rotations know of each other.
