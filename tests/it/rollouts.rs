@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Setup, TestServer, request, sha256_hex};
+use crate::support::{Answer, Setup, TestServer, request, sha256_hex, wait_until};
 
 pub(crate) const POLICY: &str = r#"
 [[ring]]
@@ -49,7 +49,7 @@ fn wait_for_offer(server: &TestServer, device: &str, version: Option<&str>) -> D
         if offered.as_deref() == version {
             return begun.elapsed();
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{device} is offered {offered:?}, not {version:?}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{device} is offered {offered:?}, not {version:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -98,23 +98,17 @@ fn healthy_canaries_open_the_next_ring_and_failing_ones_halt() {
     std::thread::sleep(Duration::from_millis(1_500));
     assert_eq!(server.offered_version("canary-7", "feed").as_deref(), Some("2.0"));
     assert_eq!(server.offered_version("pc-1", "feed").as_deref(), Some("1.0"), "the broad ring has the older one");
-    let mut halted_after = None;
-    for n in 2..7 {
-        report(&server, &format!("canary-{n}"), "2.0", "failed").expect(200);
+    let mut failed = 2;
+    while failed < 6 && server.offered_version("canary-7", "feed").as_deref() == Some("2.0") {
+        report(&server, &format!("canary-{failed}"), "2.0", "failed").expect(200);
+        failed += 1;
         std::thread::sleep(Duration::from_millis(300));
-        if server.offered_version("canary-7", "feed").as_deref() != Some("2.0") {
-            halted_after = Some(n + 1);
-            break;
-        }
     }
-    assert!(matches!(halted_after, Some(4..=6)), "halted after {halted_after:?} failures in all");
-    assert_eq!(server.offered_version("canary-7", "feed").as_deref(), Some("1.0"));
+    assert!(failed >= 4, "halted after {failed} failures in all");
+    // Six are enough, however long a busy machine needs to see it.
+    wait_for_offer(&server, "canary-7", Some("1.0"));
     server.get(Some("canary-7"), &blob).expect(404);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while alerts(&told).is_empty() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let alert = alerts(&told).remove(0);
+    let alert = wait_until("an alert", || alerts(&told).into_iter().next());
     assert_eq!(
         (&alert["alert"], &alert["product"], &alert["version"]),
         (&json!("halted"), &json!("feed"), &json!("2.0"))

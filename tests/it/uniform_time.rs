@@ -10,6 +10,9 @@ use crate::support::{Kept, Setup, TestServer, is_full_tier, random_bytes, seed, 
 const T_MAX: f64 = 4.5;
 /// Connections that ask at the same time.
 const CONNECTIONS: u64 = 4;
+/// A difference is one that each of so many measurements finds: by chance, or where something else ran on the machine,
+/// one alone may.
+const MEASUREMENTS: u64 = 3;
 /// What the statistic must find.
 const PLANTED_US: f64 = 200.0;
 
@@ -143,12 +146,15 @@ fn withheld_and_unknown_take_the_same_time() {
         ("an invisible product", pair("/v1/offers/secret", "/v1/offers/no-such-product", &device), some),
         ("a revoked token", pair(&blob(&random_bytes(0, 5000)), &unknown, &revoked), some),
     ] {
-        let times = measure(&server, &pair, count, seed);
-        let (t, planted) = (times.t(), times.with_planted().t());
-        eprintln!("{what}: t = {t:.2} over {count} pairs; with {PLANTED_US} µs planted {planted:.1}");
-        assert!(t.abs() < T_MAX, "{what}: |t| = {t:.2} over {count} pairs");
-        if is_full_tier() {
-            assert!(planted.abs() > T_MAX, "a difference of {PLANTED_US} µs is not found: t = {planted:.2}");
-        }
+        let is_alike = (0..MEASUREMENTS).any(|n| {
+            let times = measure(&server, &pair, count, seed.wrapping_add(n * CONNECTIONS));
+            let (t, planted) = (times.t(), times.with_planted().t());
+            eprintln!("{what}: t = {t:.2} over {count} pairs; with {PLANTED_US} µs planted {planted:.1}");
+            if is_full_tier() {
+                assert!(planted.abs() > T_MAX, "a difference of {PLANTED_US} µs is not found: t = {planted:.2}");
+            }
+            t.abs() < T_MAX
+        });
+        assert!(is_alike, "{what}: |t| is above {T_MAX} in {MEASUREMENTS} measurements of {count} pairs");
     }
 }

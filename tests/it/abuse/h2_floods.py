@@ -126,7 +126,11 @@ FLOODS = {
 def flood(address, frames, reads, until):
     """Sends until the server closes the connection, or the time is over. Says how many frames left, and whether it did."""
     sent = 0
-    with socket.create_connection(address, timeout=0.5) as peer:
+    try:
+        peer = socket.create_connection(address, timeout=0.5)
+    except socket.timeout:
+        return sent, False
+    with peer:
         try:
             peer.sendall(PREFACE)
             for frame, count in frames:

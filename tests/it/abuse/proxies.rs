@@ -2,10 +2,12 @@
 //! gets is always the marker's own.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use tokio::net::TcpSocket;
 
 use super::feed;
 use super::smuggling::{SMUGGLED, corpus};
@@ -15,19 +17,26 @@ use crate::support::{TestServer, have, request, skip};
 struct Front {
     child: Child,
     address: SocketAddr,
+    _port: TcpSocket,
     _dir: tempfile::TempDir,
 }
 
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// A port that only a proxy of ours can listen on: it is kept bound, which who binds it with SO_REUSEPORT, too, is not
+/// hindered by. A port that is let go of first may be another test's a moment later.
+fn free_port() -> (TcpSocket, SocketAddr) {
+    let port = TcpSocket::new_v4().unwrap();
+    port.set_reuseport(true).unwrap();
+    port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = port.local_addr().unwrap();
+    (port, address)
 }
 
 impl Front {
-    fn start(mut command: Command, address: SocketAddr, dir: tempfile::TempDir) -> Self {
+    fn start(mut command: Command, (port, address): (TcpSocket, SocketAddr), dir: tempfile::TempDir) -> Self {
         let log = std::fs::File::create(dir.path().join("out")).unwrap();
         let child = command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        let front = Self { child, address, _dir: dir };
-        let until = Instant::now() + Duration::from_secs(20);
+        let front = Self { child, address, _port: port, _dir: dir };
+        let until = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(address).is_err() {
             let log = std::fs::read_to_string(front._dir.path().join("out")).unwrap_or_default();
             assert!(Instant::now() < until, "the proxy does not listen\n{log}");
@@ -37,7 +46,7 @@ impl Front {
     }
 
     fn nginx(server: &TestServer) -> Self {
-        let (dir, address) = (tempfile::tempdir().unwrap(), free_address());
+        let (dir, (port, address)) = (tempfile::tempdir().unwrap(), free_port());
         let place = dir.path().display();
         let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
         let config = format!(
@@ -46,21 +55,21 @@ impl Front {
              http {{ access_log off; client_body_temp_path {place}/t1; proxy_temp_path {place}/t2;\n\
              fastcgi_temp_path {place}/t3; uwsgi_temp_path {place}/t4; scgi_temp_path {place}/t5;\n\
              upstream ringfence {{ server {}; keepalive 1; }}\n\
-             server {{ listen {address}; location / {{ proxy_pass http://ringfence; proxy_http_version 1.1;\n\
+             server {{ listen {address} reuseport; location / {{ proxy_pass http://ringfence; proxy_http_version 1.1;\n\
              proxy_set_header Connection \"\"; proxy_request_buffering off; }} }} }}\n",
             server.device
         );
         let file = write(dir.path(), &config);
         let mut command = Command::new("nginx");
         command.arg("-c").arg(file).arg("-p").arg(dir.path());
-        Self::start(command, address, dir)
+        Self::start(command, (port, address), dir)
     }
 
     fn haproxy(server: &TestServer) -> Self {
-        let (dir, address) = (tempfile::tempdir().unwrap(), free_address());
+        let (dir, (port, address)) = (tempfile::tempdir().unwrap(), free_port());
         let config = format!(
             "global\n  maxconn 256\n  nbthread 1\n\
-             defaults\n  mode http\n  timeout client 5s\n  timeout server 5s\n  timeout connect 5s\n  timeout http-request 2s\n\
+             defaults\n  mode http\n  timeout client 5s\n  timeout server 20s\n  timeout connect 20s\n  timeout http-request 2s\n\
              \x20 http-reuse always\n\
              frontend front\n  bind {address}\n  default_backend back\n\
              backend back\n  server one {} pool-max-conn 1\n",
@@ -69,7 +78,7 @@ impl Front {
         let file = write(dir.path(), &config);
         let mut command = Command::new("haproxy");
         command.arg("-db").arg("-f").arg(file);
-        Self::start(command, address, dir)
+        Self::start(command, (port, address), dir)
     }
 }
 

@@ -11,11 +11,20 @@ use crate::support::{TestServer, is_full_tier};
 /// What an honest answer may take longer though nothing is wrong: the attacker's process runs on the same processors.
 const SLACK: Duration = Duration::from_millis(30);
 
+/// Something else on the machine may slow down one run or two; a server that attackers slow down is slow in each.
+const RUNS_MAX: usize = 3;
+
 /// The tool sends no field of our own but through this one: without a device it would be refused at once.
 const DEVICE: &str = "a=b\r\nRingfence-Device: slow";
 
-/// Runs one attack, and asks for offers meanwhile.
 fn withstand(server: &TestServer, what: &str, path: &str, options: &[&str]) {
+    let slow: Vec<_> = (0..RUNS_MAX).map_while(|_| attack(server, what, path, options).err()).collect();
+    assert!(slow.len() < RUNS_MAX, "{}", slow.join("\n"));
+    server.api("GET", "/healthz", None).expect(200);
+}
+
+/// Runs one attack, and asks for offers meanwhile: how much slower they were answered, if it was too much.
+fn attack(server: &TestServer, what: &str, path: &str, options: &[&str]) -> Result<(), String> {
     let (connections, seconds) = if is_full_tier() { ("10000", "120") } else { ("500", "8") };
     let honest = Honest::start(server.device);
     std::thread::sleep(Duration::from_secs(3));
@@ -34,13 +43,17 @@ fn withstand(server: &TestServer, what: &str, path: &str, options: &[&str]) {
         std::thread::sleep(Duration::from_millis(50));
     }
     let (p99, answers) = honest.p99();
-    assert!(answers > 100, "{what}: the attack was over before it had begun ({answers} answers)");
     let growth = most.saturating_sub(before) >> 10;
     eprintln!(
         "{what}, {connections} connections: p99 {baseline:?} before, {p99:?} meanwhile ({answers} answers), +{growth} KiB"
     );
-    assert!(p99 < baseline * 2 + SLACK, "{what}: p99 {p99:?}, {baseline:?} before");
-    server.api("GET", "/healthz", None).expect(200);
+    match answers {
+        0..=100 => {
+            Err(format!("{what}: {answers} answers: the attack was over before it had begun, or nobody got any"))
+        }
+        _ if p99 < baseline * 2 + SLACK => Ok(()),
+        _ => Err(format!("{what}: p99 {p99:?}, {baseline:?} before")),
+    }
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Files that are wrong: at the start, at a check, and while the server runs.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::pki::Ca;
 use super::{figure, reloads, with_device_tls};
 use crate::support::server::ringfence;
 use crate::support::tools::need;
-use crate::support::{Run, Setup};
+use crate::support::{Run, Setup, wait_until};
 
 fn setup(table: &str, files: impl FnOnce(&Ca)) -> Setup {
     let setup = Setup::new();
@@ -104,9 +104,5 @@ fn broken_files_leave_what_is_in_force() {
 
 /// Waits until a reload is counted.
 fn wait(server: &crate::support::TestServer, result: &str) {
-    let until = Instant::now() + Duration::from_secs(20);
-    while reloads(server, result) == 0 {
-        assert!(Instant::now() < until, "no reload was {result}\n{}", server.log());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_until(&format!("a reload that is {result}"), || (reloads(server, result) > 0).then_some(()));
 }

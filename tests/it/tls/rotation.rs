@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject as _;
@@ -15,11 +16,22 @@ use tokio_rustls::{TlsConnector, rustls};
 use super::pki::Ca;
 use super::{published, reloads, with_device_tls};
 use crate::support::tools::need;
-use crate::support::{TestServer, is_full_tier, random_bytes};
+use crate::support::{TestServer, is_full_tier, random_bytes, wait_until};
 
 const BODY_BYTES: usize = 4 << 20;
-/// Small pieces with pauses: a download takes this many pauses.
+/// Small pieces with pauses: a download takes at least this many pauses.
 const PAUSES: usize = 40;
+/// What is read between pauses of the second half while the certificates still change: it lasts for four minutes, and
+/// is not slow enough to be cut off.
+const TRICKLE_BYTES: usize = 2 << 10;
+
+/// What downloads and rotations know of each other.
+#[derive(Default)]
+struct Progress {
+    /// Downloads that run.
+    begun: AtomicUsize,
+    is_rotated: AtomicBool,
+}
 
 fn trusting(ca: &Ca) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
@@ -35,8 +47,15 @@ async fn connect(server: SocketAddr, config: &Arc<ClientConfig>) -> TlsStream<Tc
     TlsConnector::from(config.clone()).connect(name, socket).await.unwrap()
 }
 
-/// Reads the blob slowly, and panics unless it is the body. It is compared as it comes: a thousand bodies are much.
-async fn download(server: SocketAddr, config: Arc<ClientConfig>, path: String, body: Arc<Vec<u8>>) {
+/// Reads the blob slowly, and panics unless it is the body. It is compared as it comes: a thousand bodies are much. It
+/// does not end before the certificates have changed.
+async fn download(
+    server: SocketAddr,
+    config: Arc<ClientConfig>,
+    path: String,
+    body: Arc<Vec<u8>>,
+    progress: Arc<Progress>,
+) {
     let mut stream = connect(server, &config).await;
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nRingfence-Device: pc-1\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -45,10 +64,12 @@ async fn download(server: SocketAddr, config: Arc<ClientConfig>, path: String, b
         head.push(stream.read_u8().await.unwrap());
     }
     assert!(head.starts_with(b"HTTP/1.1 200 OK\r\n"), "{}", String::from_utf8_lossy(&head));
+    progress.begun.fetch_add(1, Ordering::Relaxed);
     let mut piece = vec![0; BODY_BYTES / PAUSES];
     let mut rest = &body[..];
     while !rest.is_empty() {
-        let wanted = piece.len().min(rest.len());
+        let is_early = rest.len() <= BODY_BYTES / 2 && !progress.is_rotated.load(Ordering::Relaxed);
+        let wanted = if is_early { TRICKLE_BYTES } else { piece.len() }.min(rest.len());
         let read = stream.read_exact(&mut piece[..wanted]).await;
         assert!(read.is_ok(), "{} bytes are missing: {read:?}", rest.len());
         assert!(piece[..wanted] == rest[..wanted], "other bytes, {} before the end", rest.len());
@@ -75,10 +96,10 @@ fn running_downloads_survive_new_certificates() {
     let config = trusting(&ca);
     let before = runtime.block_on(shown(&server, &config));
     let begun = Instant::now();
-    let downloads: Vec<_> = (0..count)
-        .map(|_| runtime.spawn(download(server.device, config.clone(), path.clone(), body.clone())))
-        .collect();
-    std::thread::sleep(Duration::from_millis(1500));
+    let progress = Arc::new(Progress::default());
+    let start = || download(server.device, config.clone(), path.clone(), body.clone(), progress.clone());
+    let downloads: Vec<_> = (0..count).map(|_| runtime.spawn(start())).collect();
+    wait_until("all downloads run", || (progress.begun.load(Ordering::Relaxed) == count).then_some(()));
     // Once noticed by itself, once on SIGHUP, with another kind of key.
     ca.server("server", "rsa");
     wait(&server, 1);
@@ -89,6 +110,7 @@ fn running_downloads_survive_new_certificates() {
     assert_eq!(running, count, "they all still ran: {:?}", begun.elapsed());
     let after = runtime.block_on(shown(&server, &trusting(&ca)));
     assert_ne!(before, after, "new connections get the new certificate");
+    progress.is_rotated.store(true, Ordering::Relaxed);
     for download in downloads {
         runtime.block_on(download).unwrap();
     }
@@ -96,9 +118,5 @@ fn running_downloads_survive_new_certificates() {
 }
 
 fn wait(server: &TestServer, loaded: u64) {
-    let until = Instant::now() + Duration::from_secs(30);
-    while reloads(server, "loaded") < loaded {
-        assert!(Instant::now() < until, "not taken over\n{}", server.log());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_until("the files are taken over", || (reloads(server, "loaded") >= loaded).then_some(()));
 }
