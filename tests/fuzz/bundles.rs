@@ -50,8 +50,7 @@ impl Carried {
     pub(crate) fn new() -> Self {
         let bundles = sent::bundles();
         // In memory where that is to be had: a hundred thousand directories are written.
-        let place = Some(Path::new("/dev/shm")).filter(|place| place.is_dir());
-        let dir = place.map_or_else(tempfile::tempdir, tempfile::tempdir_in).unwrap();
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let at = |name: &str| dir.path().join(name);
         let sites = [Site::new(at("empty"), None), Site::new(at("serving"), Some(&bundles[0]))];
         let whole = (0..).zip(&bundles).map(|(number, bundle)| {
@@ -102,6 +101,11 @@ impl Carried {
         seen
     }
 
+    /// Whether each site has applied some as they came, and some signed anew.
+    pub(crate) fn has_applied_each(&self) -> bool {
+        self.applied.iter().all(|count| count.get() > 0)
+    }
+
     /// Whether all that can be applied was, and says how often.
     pub(crate) fn end(&self) {
         let applied = self.applied.each_ref().map(Cell::get);
@@ -110,7 +114,7 @@ impl Carried {
              of memory for one",
             self.peak_bytes.get() / 1024
         );
-        assert!(applied.iter().all(|count| *count > 0), "an import that nothing ends proves little");
+        assert!(self.has_applied_each(), "an import that nothing ends proves little");
     }
 
     /// What both sites say of it, as it is and signed anew.

@@ -62,6 +62,8 @@ fn events() {
 #[test]
 fn bundles() {
     let carried = bundles::Carried::new();
-    fuzz_counted("bundles", &carried.inputs(), Counts { smoke: 1_000, full: 100_000 }, |input| carried.attempt(input));
+    let counts = Counts { smoke: 1_000, full: 100_000 };
+    let attempt = |input: &[u8]| carried.attempt(input);
+    fuzz_counted("bundles", &carried.inputs(), counts, attempt, || carried.has_applied_each());
     carried.end();
 }

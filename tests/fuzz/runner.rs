@@ -11,7 +11,7 @@ use super::mutate::{Random, mutate};
 /// What a target says of an input: the same number for inputs that were treated the same way.
 pub(crate) type Outcome = u64;
 /// An input of at most 64 KiB must be done with by then, even unoptimised and on a busy machine.
-const SLOW: Duration = Duration::from_secs(10);
+const SLOW: Duration = Duration::from_secs(30);
 /// Most inputs that are remembered for having been new.
 const KEPT_MAX: usize = 4096;
 
@@ -28,13 +28,21 @@ pub(crate) fn outcome(what: &impl std::fmt::Debug) -> Outcome {
 /// Runs every input of the corpus, then mutations of them until the time is over.
 pub(crate) fn fuzz(name: &str, seeds: &[Vec<u8>], target: impl Fn(&[u8]) -> Outcome) {
     let begun = Instant::now();
-    run(name, seeds, target, |_| begun.elapsed() < duration());
+    // One at least, however long the corpus took.
+    run(name, seeds, target, |count| count == 0 || begun.elapsed() < duration());
 }
 
-/// As [`fuzz`], with so many mutations in each tier, however long that takes.
-pub(crate) fn fuzz_counted(name: &str, seeds: &[Vec<u8>], counts: Counts, target: impl Fn(&[u8]) -> Outcome) {
+/// As [`fuzz`], with so many mutations in each tier, however long that takes; with more where a seed has not brought
+/// enough to pass.
+pub(crate) fn fuzz_counted(
+    name: &str,
+    seeds: &[Vec<u8>],
+    counts: Counts,
+    target: impl Fn(&[u8]) -> Outcome,
+    is_enough: impl Fn() -> bool,
+) {
     let wanted = if is_full() { counts.full } else { counts.smoke };
-    run(name, seeds, target, |count| count < wanted);
+    run(name, seeds, target, |count| count < wanted || (count < 20 * wanted && !is_enough()));
 }
 
 /// How many mutations a tier runs.

@@ -104,7 +104,7 @@ trap 'kill $server 2>/dev/null || true' EXIT
 tries=0
 until inside ringfence status --json --server unix:/run/ringfence/admin.sock >"$out/status" 2>"$out/status.error"; do
     tries=$((tries + 1))
-    [ $tries -lt 100 ] && kill -0 $server || { cat "$out/status.error" >&2; exit 1; }
+    [ $tries -lt 600 ] && kill -0 $server || { cat "$out/status.error" >&2; exit 1; }
     sleep 0.1
 done
 kill $server

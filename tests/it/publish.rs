@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{TestServer, random_bytes, sha256_hex};
+use crate::support::{TestServer, random_bytes, sha256_hex, wait_until};
 
 fn file(server: &TestServer, name: &str, bytes: &[u8]) -> String {
     let path = server.root().join(name);
@@ -154,11 +154,8 @@ fn an_upload_resumes_where_it_broke() {
     std::io::Write::write_all(&mut stream, &[head.as_bytes(), &body[..400_000]].concat()).unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
     drop(stream);
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while admin.upload_offset(&upload) < 400_000 && std::time::Instant::now() < until {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    let offset = usize::try_from(admin.upload_offset(&upload)).unwrap();
+    let kept = wait_until("what arrived", || Some(admin.upload_offset(&upload)).filter(|offset| *offset > 0));
+    let offset = usize::try_from(kept).unwrap();
     assert_eq!(offset, 400_000, "what arrived is kept");
     let artifact = json!({ "target": "feed.bin", "upload": upload });
     let early = admin.release("feed", "1.0", std::slice::from_ref(&artifact));

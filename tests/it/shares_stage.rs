@@ -1,11 +1,11 @@
 //! A share on its way to directories: by the command line once, watched, and by the server itself.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::{Setup, TestServer};
+use crate::support::{Setup, TestServer, wait_until};
 
 const ADD: [&str; 9] = ["share", "add", "pcs", "--group", "everyone", "--layout", "plain", "--product", "feed"];
 
@@ -27,20 +27,9 @@ fn body(version: &str) -> String {
     format!("the bytes of {version}")
 }
 
-fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what} did not come");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// Waits until the share's newest switch is to this version; the tree then.
 fn wait_for_version(server: &TestServer, version: &str) -> Value {
-    until(&format!("a switch to {version}"), || {
+    wait_until(&format!("a switch to {version}"), || {
         let answer = server.api("GET", "/v1/shares/pcs/tree", None);
         let tree = (answer.status == 200).then(|| answer.json())?;
         let is_shown = tree["releases"][0]["version"] == version && tree["files"].as_array()?.len() == 1;
@@ -129,7 +118,7 @@ fn a_watched_directory_follows_and_ends_on_sigterm() {
     let words = ["share", "stage", "pcs", "--watch", "--to"];
     let mut child = server.command(&words).arg(&dir).stdout(std::process::Stdio::null()).spawn().unwrap();
     let shows = |version: &str| {
-        until(&format!("{version} in the directory"), || {
+        wait_until(&format!("{version} in the directory"), || {
             (std::fs::read_to_string(&file).ok()? == body(version)).then_some(())
         });
     };
@@ -142,7 +131,7 @@ fn a_watched_directory_follows_and_ends_on_sigterm() {
     shows("1.0");
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    let status = until("the end", || child.try_wait().unwrap());
+    let status = wait_until("the end", || child.try_wait().unwrap());
     assert!(status.success(), "{status}");
 }
 
@@ -156,11 +145,11 @@ fn the_server_keeps_its_configured_targets() {
         if version != "1.0" {
             publish(&server, version);
         }
-        until(&format!("{version} in the directory"), || {
+        wait_until(&format!("{version} in the directory"), || {
             (std::fs::read_to_string(&file).ok()? == body(version)).then_some(())
         });
     }
-    until("the report", || {
+    wait_until("the report", || {
         let share = server.json(&["share", "show", "pcs"]);
         let target = &share["targets"][0];
         let is_published =

@@ -87,7 +87,8 @@ fn an_index_without_space_harms_nothing() {
     }
     // Past sled's own flush.
     std::thread::sleep(Duration::from_secs(1));
-    assert!(began.elapsed() < Duration::from_secs(30), "it took {:?}", began.elapsed());
+    // Seconds, and more on a busy machine: had requests waited for space, it would be minutes.
+    assert!(began.elapsed() < Duration::from_secs(120), "it took {:?}", began.elapsed());
     assert!(added > 2_000, "only {added} were added");
     std::fs::remove_file(&filler).unwrap();
     admin.try_publish("feed", "2.0", &random_bytes(3, 200_000)).expect("the server lives").expect(201);

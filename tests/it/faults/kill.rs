@@ -12,6 +12,8 @@ use crate::support::{Admin, Setup, TestServer, is_full_tier, random_bytes, seed,
 const OF_EXPORTS: &str = "export.";
 /// Publishers at a time.
 const PUBLISHERS: u64 = 3;
+/// How long a server lives at most where something is acknowledged meanwhile.
+const KILL_WITHIN: Duration = Duration::from_millis(120);
 
 /// What the server has said it stored.
 #[derive(Debug, Clone)]
@@ -42,6 +44,8 @@ fn publish_until_killed(ledger: &Ledger, admin: &Admin, publisher: u64, random: 
                 let sha256 = sha256_hex(&body);
                 ledger.acknowledged.lock().unwrap().push(Acknowledged { product, version, sha256 });
             }
+            // The killed server's port may be another test's by now, which knows no such token.
+            401 => return,
             // A server that is being killed may still refuse; whatever it refuses it owes nothing for.
             status => assert!((500..600).contains(&status), "{status}: {}", answer.text()),
         }
@@ -73,7 +77,11 @@ fn kill_at_random_points(test: &str, kills: u32, lose_the_index: bool) {
     }
     let ledger = Ledger::default();
     let started = Instant::now();
+    // A kill comes before this time, which follows what the disk needs for a release: longer as long as none is
+    // acknowledged.
+    let mut longest = KILL_WITHIN;
     for round in 0..kills {
+        let before = ledger.acknowledged.lock().unwrap().len();
         let admin = server.as_admin();
         std::thread::scope(|scope| {
             for publisher in 0..PUBLISHERS {
@@ -81,7 +89,7 @@ fn kill_at_random_points(test: &str, kills: u32, lose_the_index: bool) {
                 let (ledger, admin) = (&ledger, admin.clone());
                 scope.spawn(move || publish_until_killed(ledger, &admin, publisher, &mut random));
             }
-            std::thread::sleep(Duration::from_micros(random.below(120_000)));
+            std::thread::sleep(Duration::from_micros(random.below(longest.as_micros() as u64)));
             server.kill();
             ledger.stop.store(true, Ordering::Relaxed);
         });
@@ -91,6 +99,7 @@ fn kill_at_random_points(test: &str, kills: u32, lose_the_index: bool) {
         }
         server.try_start_again().unwrap_or_else(|failure| panic!("after kill {round}: {failure}"));
         let acknowledged = ledger.acknowledged.lock().unwrap();
+        longest = if acknowledged.len() > before { KILL_WITHIN.max(longest * 3 / 4) } else { longest * 3 / 2 };
         // The last rounds' releases each time, all of them now and then.
         let from = if round % 20 == 19 { 0 } else { acknowledged.len().saturating_sub(200) };
         assert_nothing_lost(&server, &acknowledged[from..]);
@@ -232,8 +241,8 @@ fn a_kill_at_every_fault_point_loses_nothing() {
         server.start_again();
         let mut acknowledged = Vec::new();
         everything_that_writes(&server, &mut acknowledged, is_rotating);
-        // An abort takes a moment after the connections are gone.
-        if !server.ends_within(Duration::from_secs(2)) {
+        // An abort takes a moment after the connections are gone; a core is written first where one is wanted.
+        if !server.ends_within(Duration::from_secs(30)) {
             missed.push(point.as_str());
         }
         server.kill();

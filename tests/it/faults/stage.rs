@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::bad_input::Tmpfs;
 use crate::support::bodies::Random;
-use crate::support::{Run, Setup, TestServer, is_full_tier, random_bytes, seed, skip};
+use crate::support::{Run, Setup, TestServer, is_full_tier, random_bytes, seed, skip, wait_until};
 
 /// Everywhere that a run may be cut.
 const POINTS: [&str; 6] = [
@@ -64,20 +64,14 @@ fn publish(server: &TestServer, number: u64) {
 
 /// Waits until the share's newest switch shows this version, and is in effect.
 fn wait_for(server: &TestServer, number: u64) {
-    let until = Instant::now() + Duration::from_secs(30);
-    loop {
+    wait_until(&format!("version 1.{number} in the share"), || {
         let answer = server.api("GET", "/v1/shares/windows/tree", None);
-        if answer.status == 200 {
-            let releases: Value = answer.json()["releases"].clone();
-            let shown = releases.as_array().unwrap();
-            if shown.len() == 2 && shown.iter().all(|release| release["version"] == format!("1.{number}")) {
-                std::thread::sleep(Duration::from_millis(1_500));
-                return;
-            }
-        }
-        assert!(Instant::now() < until, "version 1.{number} did not reach the share");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        let releases: Value = (answer.status == 200).then(|| answer.json()["releases"].clone())?;
+        let shown = releases.as_array().unwrap();
+        let is_shown = shown.len() == 2 && shown.iter().all(|release| release["version"] == format!("1.{number}"));
+        is_shown.then_some(())
+    });
+    std::thread::sleep(Duration::from_millis(1_500));
 }
 
 fn server(setup: Setup) -> TestServer {
@@ -173,7 +167,7 @@ fn a_stager_killed_at_random_moments_leaves_whole_sets() {
     let [before, dir] = ["before", "target"].map(|name| server.root().join(name));
     publish(&server, 1);
     converges(&server, &before, 1);
-    let (mut cut, mut midway) = (0, 0);
+    let (mut runs, mut cut, mut midway) = (0, 0, 0);
     for number in 2..2 + versions_count {
         publish(&server, number);
         copy(&before, &dir);
@@ -183,13 +177,18 @@ fn a_stager_killed_at_random_moments_leaves_whole_sets() {
         // shorter when one ends first.
         let mut longest = begun.elapsed();
         let mut has_work = false;
-        for _ in 0..kills {
+        for round in 0.. {
+            // Beyond their number only where a seed, or a first run in a busy moment, made the kills miss.
+            if round >= kills && (round >= 20 * kills || midway > 0 && cut >= runs / 4) {
+                break;
+            }
             if !has_work {
                 copy(&before, &dir);
             }
             let moment = Duration::from_micros(random.below(longest.as_micros() as u64 + 1));
             has_work = cut_after(stager(&server, &dir, &[]), moment);
             longest = if has_work { longest * 9 / 8 } else { longest * 3 / 4 };
+            runs += 1;
             cut += u32::from(has_work);
             let found = versions(&dir, &[number - 1, number]);
             midway += u32::from(has_work && (found.contains(&number) || !staging_leftovers(&dir).is_empty()));
@@ -197,7 +196,6 @@ fn a_stager_killed_at_random_moments_leaves_whole_sets() {
         converges(&server, &dir, number);
         converges(&server, &before, number);
     }
-    let runs = versions_count as u32 * kills;
     eprintln!("{test}: of {runs} runs {cut} were cut, {midway} after they had begun to write");
     assert!(cut >= runs / 4, "only {cut} of {runs} runs were cut: the test tested little");
     assert!(midway > 0, "no run was cut after it had begun to write: the test tested nothing");

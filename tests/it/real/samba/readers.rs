@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use serde_json::Value;
 
 use super::smbd::Reader;
-use crate::support::{random_bytes, sha256_hex};
+use crate::support::{random_bytes, sha256_hex, wait_until};
 
 const MANIFEST: &str = ".ringfence/manifest.json";
 
@@ -107,9 +107,9 @@ impl Findings {
             paths.iter().zip(read).filter(|(_, read)| is_missing(read)).map(|(path, _)| *path).collect();
         for path in &missing {
             self.missed.fetch_add(1, Ordering::Relaxed);
-            let again = reader.read(&[path]);
-            if is_missing(&again[0]) {
-                self.fault(format!("{path} is not there, nor the second time"));
+            // The next switch may come just then.
+            if (0..2).all(|_| is_missing(&reader.read(&[path])[0])) {
+                self.fault(format!("{path} is not there, nor the second and the third time"));
             }
         }
         !missing.is_empty()
@@ -185,6 +185,15 @@ impl Findings {
             }
             let counter = if payload == digest { &self.pairs } else { &self.split_pairs };
             counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits, while nothing is switched, until a whole set and a whole pair have been read: between two switches of a
+    /// storm a slow machine may read none.
+    pub(super) fn wait_for_whole_reads(&self) {
+        for counter in [&self.whole_sets, &self.pairs] {
+            let before = counter.load(Ordering::Relaxed);
+            wait_until("something whole is read", || (counter.load(Ordering::Relaxed) > before).then_some(()));
         }
     }
 

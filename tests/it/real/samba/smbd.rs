@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long smbd may take to answer, or to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 /// What a session's script has echoed when it is done.
 const END: &str = "--end--\n";
 
@@ -24,7 +24,7 @@ impl Smbd {
     /// Serves directories as shares that anybody may read, as the user `nobody`; or write, as root.
     pub(super) fn start(shares: &[(&str, &Path)], is_writable: bool) -> Self {
         let dir = tempfile::Builder::new().prefix("ringfence-smbd-").tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         std::fs::write(dir.path().join("smb.conf"), configuration(dir.path(), shares, is_writable)).unwrap();
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
         let mut command = Command::new("smbd");
@@ -85,6 +85,13 @@ impl Drop for Smbd {
         }
         let _ = self.child.wait();
     }
+}
+
+/// A port below those that the kernel gives away: until smbd listens on it, no other test's server or client gets it.
+fn free_port() -> u16 {
+    let first = (std::process::id() % 10_000) as u16;
+    let mut ports = (0..10_000).map(|next| 20_000 + (first + next) % 10_000);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 fn configuration(dir: &Path, shares: &[(&str, &Path)], is_writable: bool) -> String {

@@ -113,6 +113,9 @@ fn readers_find_whole_files_and_sets_in_a_storm_of_switches() {
             found.check();
             assert!(smbd.open_files(&dir) >= HELD);
             std::thread::sleep(Duration::from_millis(random.below(150)));
+            if number % 10 == 0 && staged.is_pending.is_none() {
+                found.wait_for_whole_reads();
+            }
         }
         for held in held {
             assert_eq!(found.version(WINDOWS[0], &held.finish()), Some(0), "a file that was open all the time");
