@@ -9,7 +9,7 @@ use super::http::{Answer, request};
 use super::server::{POLICY, Setup, TestServer};
 
 /// How long a share may take to show what was published. It takes 0.4 to 1.4 s, and other tests run beside this one.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A share of one product, both of the same name.
 #[derive(Debug, Clone, Copy)]
