@@ -1,7 +1,7 @@
 //! A server of the built binary on free ports, in a directory of its own.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -54,7 +54,6 @@ pub(crate) struct Setup {
     root: PathBuf,
     tables: String,
     policy: String,
-    address: Ipv4Addr,
     environment: Vec<(String, String)>,
     within: Vec<String>,
 }
@@ -77,8 +76,7 @@ impl Setup {
         let run = Run::of(ringfence().arg("init").arg(&root));
         run.ok();
         let environment = vec![("RINGFENCE_LOG".to_owned(), "info".to_owned())];
-        let (tables, policy, address) = (String::new(), POLICY.into(), Ipv4Addr::LOCALHOST);
-        Self { dir, root, tables, policy, address, environment, within: Vec::new() }
+        Self { dir, root, tables: String::new(), policy: POLICY.into(), environment, within: Vec::new() }
     }
 
     /// Where the configuration and the data are.
@@ -95,15 +93,6 @@ impl Setup {
     /// The policy that the server starts with, instead of [`POLICY`].
     pub(crate) fn policy(mut self, text: &str) -> Self {
         self.policy = text.into();
-        self
-    }
-
-    /// Has the server listen where no test of another process does: while it is away, nobody else is given its ports, and
-    /// it can have them again.
-    pub(crate) fn alone(mut self) -> Self {
-        let [_, high, middle, low] = std::process::id().to_be_bytes();
-        // Process ids have 22 bits at most. Below 127.64 is what others may use.
-        self.address = Ipv4Addr::new(127, 64 | high & 63, middle, low);
         self
     }
 
@@ -126,7 +115,7 @@ impl Setup {
         // A test that wants a table for a listener of its own writes the address, too.
         let listener = |name: &str| match self.tables.contains(&format!("[{name}]")) {
             true => String::new(),
-            false => format!("[{name}]\nlisten = \"{}:0\"\n", self.address),
+            false => format!("[{name}]\nlisten = \"127.0.0.1:0\"\n"),
         };
         let (device, admin) = (listener("device"), listener("admin"));
         let config = format!("data = \"data\"\n{device}{admin}{limits}{}", self.tables);
