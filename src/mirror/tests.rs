@@ -209,6 +209,27 @@ async fn lines_behind_the_word_wait_for_the_next_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_comes_between_the_lines_and_the_word_is_asked_for_once_more() {
+    let (_origin, catalog, lines) = journal(4).await;
+    let fake = Fake::start(lines.clone(), statement(&catalog, &key(1), DAY), keys(vec![entry(&key(1), None)]));
+    let mut world = World::new();
+    let (mirror, _) = mirror(&mut world, &fake.url, vec![key(1).public()], 1 << 20);
+    step(&mirror).await.unwrap();
+    let (_more, more, all) = journal(6).await;
+    let says = || fake.says.lock().unwrap();
+    says().statement = statement(&more, &key(1), DAY);
+    // Nothing behind event 4 the first time, and two events the second time.
+    says().lines = [lines.clone(), all];
+    step(&mirror).await.unwrap();
+    assert_eq!(mirror.catalog.head(), more.head());
+    // Who has nothing then, either, keeps something back.
+    let (_most, most, _) = journal(8).await;
+    says().statement = statement(&most, &key(1), DAY);
+    says().lines = [lines.clone(), lines];
+    assert!(matches!(step(&mirror).await, Err(Trouble::Short { after: 6, signed: 8 })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_keys_that_the_pinned_one_vouches_for_are_believed() {
     let (_origin, catalog, lines) = journal(4).await;
     let vouched = keys(vec![entry(&key(1), None), entry(&key(2), Some(&key(1)))]);

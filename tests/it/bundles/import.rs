@@ -1,9 +1,9 @@
 //! An empty site, increments, the same again, volumes in any order, and a server that serves meanwhile.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::origin::{Origin, SITE, bodies, offered, some_of, volumes, word};
-use crate::support::{Setup, sha256_hex};
+use crate::support::{Setup, sha256_hex, wait_until};
 
 #[test]
 fn an_empty_site_an_increment_and_both_again() {
@@ -77,17 +77,20 @@ fn readers_see_the_old_or_the_new_and_nothing_between() {
     site.cli(&["bundle", "import", word(&first)]).ok();
     origin.publish("2.0", &bodies(2, 20_000_000, 300));
     let second = origin.export(SITE, "last", 4 << 20);
-    let stop = AtomicBool::new(false);
+    let (stop, reading) = (AtomicBool::new(false), AtomicUsize::new(0));
     let (old, new) = std::thread::scope(|scope| {
         let readers: Vec<_> = (0..3)
             .map(|reader| {
-                let (site, stop) = (&site, &stop);
+                let (site, stop, reading) = (&site, &stop, &reading);
                 scope.spawn(move || {
                     let device = format!("pc-{reader}");
                     let (mut old, mut new) = (0, 0);
                     while !stop.load(Ordering::Relaxed) || new == 0 {
                         match offered(site, &device).as_deref() {
-                            Some("1.0") if new == 0 => old += 1,
+                            Some("1.0") if new == 0 => {
+                                old += 1;
+                                reading.fetch_add(usize::from(old == 1), Ordering::Relaxed);
+                            }
                             Some("2.0") => new += 1,
                             other => panic!("{other:?} after {old} of the old and {new} of the new"),
                         }
@@ -96,6 +99,7 @@ fn readers_see_the_old_or_the_new_and_nothing_between() {
                 })
             })
             .collect();
+        wait_until("all of them read", || (reading.load(Ordering::Relaxed) == 3).then_some(()));
         site.cli(&["bundle", "import", word(&second)]).ok();
         stop.store(true, Ordering::Relaxed);
         let seen = readers.into_iter().map(|reader| reader.join().unwrap());

@@ -52,7 +52,7 @@ fn the_text_and_the_code_are_taken_as_they_are_printed() {
         let mut command = origin.server.command(&["bundle", "receipt", "-"]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-        crate::support::Run::finish(child, std::time::Duration::from_secs(30))
+        crate::support::Run::finish(child, std::time::Duration::from_secs(60))
     };
     let line = typed.lines().nth(3).unwrap();
     let wrong = if &line[3..4] == "A" { "B" } else { "A" };

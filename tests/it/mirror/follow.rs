@@ -12,8 +12,9 @@ const READ_ONLY: &str = "urn:ringfence:read-only";
 fn origin() -> TestServer {
     let share = "\n[[share]]\nname = \"feed\"\ngroup = \"everyone\"\nlayout = \"plain\"\nproducts = [\"feed\"]\n\
                  open_to = \"anyone\"\nlisting = true\n";
-    let server =
-        Setup::new().policy(&format!("{POLICY}{share}")).config("[shares]\nstraggler_grace = \"0s\"\n").start();
+    let shares = "[shares]\nstraggler_grace = \"0s\"\n";
+    // Where it is away in a test, nobody else may answer in its place.
+    let server = Setup::new().alone().policy(&format!("{POLICY}{share}")).config(shares).start();
     for product in ["feed", "other"] {
         server.cli(&["product", "add", product, "--class", "intelligence"]).ok();
         for version in ["1.0", "2.0", "3.0"] {
@@ -191,8 +192,11 @@ fn a_mirror_serves_on_without_its_origin_and_starts_without_it() {
     });
     origin.kill();
     let first_age = standing(&mirror)["last_word"]["age_s"].as_u64().unwrap();
-    let reason = wait_for_alarm(&mirror, "mirror_stale");
-    assert!(reason.contains("cannot be reached") || reason.contains("broke"), "{reason}");
+    wait_until("the alarm, and why", || {
+        // On a busy machine the word may have been too old before: then nothing newer came.
+        let reason = wait_for_alarm(&mirror, "mirror_stale");
+        (reason.contains("cannot be reached") || reason.contains("broke")).then_some(())
+    });
     wait_until("a greater age", || (standing(&mirror)["last_word"]["age_s"].as_u64()? > first_age).then_some(()));
     assert_eq!(standing(&mirror)["doing"], "away");
     assert_eq!(offered(&mirror), before);
@@ -253,8 +257,12 @@ fn what_devices_say_at_a_mirror_reaches_the_gate() {
     // A product that is not known there yet is a 404.
     wait_for_head(&origin, &second);
     wait_until("an offer behind both", || second.offered_version("canary-1", "feed"));
-    for device in ["canary-1", "canary-2", "canary-3", "canary-4"] {
+    let devices = ["canary-1", "canary-2", "canary-3", "canary-4"];
+    // All of them first: once some have failed, the halt may be here at any moment.
+    for device in devices {
         assert_eq!(second.offered_version(device, "feed").as_deref(), Some("1.0"));
+    }
+    for device in devices {
         let report = json!({"id": "r-1", "product": "feed", "version": "1.0", "event": "failed"});
         let headers = [("Ringfence-Device", device), ("Content-Type", "application/json")];
         let sent = request(second.device, "POST", "/v1/reports", &headers, report.to_string().as_bytes());
@@ -267,6 +275,8 @@ fn what_devices_say_at_a_mirror_reaches_the_gate() {
     assert_eq!(halted["product"], "feed");
     wait_for_head(&origin, &second);
     assert_eq!(second.offered_version("canary-9", "feed"), None, "the halt counts behind both mirrors");
-    let kept: Vec<_> = std::fs::read_dir(origin.data().join("reports/elsewhere")).unwrap().collect();
-    assert_eq!(kept.len(), 1, "one file for the one mirror that tells the origin");
+    let kept = std::fs::read_dir(origin.data().join("reports/elsewhere")).unwrap();
+    // It is told again at any moment, which makes another file for as long as that is written.
+    let kept = kept.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|kind| kind == "json"));
+    assert_eq!(kept.count(), 1, "one file for the one mirror that tells the origin");
 }

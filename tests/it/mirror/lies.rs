@@ -55,7 +55,8 @@ fn rewrite(lines: &mut Vec<u8>, from: &str, to: &str) {
 fn changed_and_forged_lines_are_never_taken_over() {
     let (origin, liar, mirror) = world();
     let seq = mirror.journal_seq();
-    // A byte is another one; a line is missing its end; a version is another one, and all hashes are good again.
+    // A byte is another one; a line is missing its end; a version is another one (and no time, which must not go back),
+    // and all hashes are good again.
     let lies: [(&str, &str, Change); 4] = [
         ("a flipped bit", "came broken", |body| {
             let middle = body.len() / 2;
@@ -66,7 +67,7 @@ fn changed_and_forged_lines_are_never_taken_over() {
         ("a cut line", "middle of a line", |body| {
             let _ = body.pop();
         }),
-        ("a forged event", "are not its own", |body| rewrite(body, "2.0", "9.9")),
+        ("a forged event", "are not its own", |body| rewrite(body, "\"2.0\"", "\"9.9\"")),
         ("lines of nothing", "came broken", |body| {
             if !body.is_empty() {
                 *body = b"{}\n".to_vec();

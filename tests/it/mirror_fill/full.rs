@@ -1,5 +1,7 @@
 //! A mirror whose disk is full or fails while it fills: it serves what it has, says so, and goes on by itself.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use super::{ask, filling, metric, mirror, mirror_at, wait_for_plan, wait_until, wait_until_filled};
@@ -31,8 +33,9 @@ fn alarm(mirror: &TestServer) -> Option<Value> {
 #[track_caller]
 fn suffers(origin: &TestServer, mirror: &TestServer, (old, new): (&Blob, &Blob), why: &str) {
     wait_for_plan(origin, mirror);
-    let alarm = wait_until("the alarm", || alarm(mirror));
-    assert!(alarm["reason"].as_str().unwrap().contains(why), "{alarm}");
+    // Before a blob is tried, the alarm may be for what else cannot be written.
+    let names_it = |alarm: &Value| alarm["reason"].as_str().is_some_and(|reason| reason.contains(why));
+    wait_until(&format!("the alarm: {why}"), || alarm(mirror).filter(names_it));
     let said = mirror.cli(&["mirror", "status"]).ok().stdout;
     assert!(said.contains("mirror_disk since") && said.contains(why), "{said}");
     assert!(said.contains("follows its upstream"), "only blobs are the matter: {said}");
@@ -77,10 +80,12 @@ fn a_mirror_without_space_serves_says_so_and_goes_on() {
     let taker = Taker::now(mount.path());
     let new = publish(&origin, "2.0", 2, 5 * MIB);
     suffers(&origin, &mirror, (&old, &new), "no space left");
-    let failed = metric(&mirror, "ringfence_mirror_pull_failures_total");
-    std::thread::sleep(std::time::Duration::from_secs(3));
+    let (failed, begun) = (metric(&mirror, "ringfence_mirror_pull_failures_total"), Instant::now());
+    std::thread::sleep(Duration::from_secs(3));
     let more = metric(&mirror, "ringfence_mirror_pull_failures_total") - failed;
-    assert!(more <= 2, "{more} attempts in three seconds on a full disk");
+    // One every ten seconds; on a busy machine it may be more than three until it is looked.
+    let most = 2 + begun.elapsed().as_secs() / 10;
+    assert!(more <= most, "{more} attempts in {:?} on a full disk", begun.elapsed());
     // What is decided comes through all the same.
     origin.cli(&["product", "add", "other", "--class", "intelligence"]).ok();
     wait_for_plan(&origin, &mirror);

@@ -14,6 +14,7 @@ fn origin() -> TestServer {
     let share = "\n[[share]]\nname = \"feed\"\ngroup = \"everyone\"\nlayout = \"plain\"\nproducts = [\"feed\"]\n\
                  open_to = \"anyone\"\n";
     let server = Setup::new()
+        .alone()
         .policy(&format!("{POLICY}{share}"))
         .config(&format!("{LIMITS}[shares]\nstraggler_grace = \"0s\"\n"))
         .start();
@@ -119,7 +120,8 @@ fn without_its_upstream_a_mirror_serves_what_it_has_and_asks_to_come_again_for_t
     // It is found again at the address that the mirror knows.
     let config = origin.root().join("ringfence.toml");
     let text = std::fs::read_to_string(&config).unwrap();
-    let again = text.replace("[admin]\nlisten = \"127.0.0.1:0\"", &format!("[admin]\nlisten = \"{admin}\""));
+    let table = |address: &str| format!("[admin]\nlisten = \"{address}\"");
+    let again = text.replace(&table(&format!("{}:0", admin.ip())), &table(&admin.to_string()));
     assert_ne!(again, text);
     std::fs::write(&config, again).unwrap();
     origin.start_again();

@@ -4,6 +4,10 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+/// How long an answer may be silent: longer than any server waits for what its answer needs, on a machine that does other
+/// things, too.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
+
 /// An answer as it came over the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
@@ -80,7 +84,7 @@ pub(crate) fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 /// The same where the server may go away at any moment. A reset ends the answer as a close does.
 pub(crate) fn try_raw(address: SocketAddr, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     // The server may answer and close before it has read a body that it refuses.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();

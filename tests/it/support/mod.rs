@@ -1,6 +1,7 @@
 //! What the tests have in common: a running server, its shares, a raw HTTP client, a relay that writes down what real
 //! clients say, bodies to publish, and how to skip loudly.
 
+mod alone;
 pub(crate) mod bodies;
 pub(crate) mod http;
 pub(crate) mod kept;

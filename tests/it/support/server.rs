@@ -185,10 +185,10 @@ impl Setup {
     }
 }
 
-/// The binary, with nothing of the caller's environment that would point it at another server.
+/// The binary, with nothing of the caller's environment that would point it at another server, or paint what it says.
 pub(crate) fn ringfence() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringfence"));
-    for name in ["RINGFENCE_SERVER", "RINGFENCE_TOKEN", "RINGFENCE_CONFIG", "RINGFENCE_LOG"] {
+    for name in ["RINGFENCE_SERVER", "RINGFENCE_TOKEN", "RINGFENCE_CONFIG", "RINGFENCE_LOG", "CLICOLOR_FORCE"] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null());
