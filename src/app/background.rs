@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::core::Core;
 use super::keeper::Keeper;
-use crate::mirror::Filler;
 use crate::serve::admin::Oidc;
 
 /// How often idle uploads are looked for.
@@ -104,26 +103,17 @@ pub(super) async fn scrub(keeper: Arc<Keeper>, period: Duration, stop: Cancellat
 }
 
 /// Returns the reason, once something that must be durable could not be made so.
-pub(super) async fn fatal_failure(core: &Core, filler: Option<&Filler>) -> &'static str {
-    let pulled = async {
-        match filler {
-            Some(filler) => turned_true(("a pulled blob could not be made durable", filler.pulls().failed())).await,
-            None => std::future::pending().await,
-        }
-    };
-    let imports = ("a blob of a bundle could not be made durable", core.imports.failed());
+pub(super) async fn fatal_failure(core: &Core) -> &'static str {
     let failures = [
         ("the journal could not be written", core.catalog.journal().failed()),
         ("the device reports could not be written", core.catalog.reports_failed()),
-        ("a blob could not be made durable", core.publisher.failed()),
+        ("a blob could not be made durable", core.catalog.store().has_failed()),
     ];
     let [journal, reports, blobs] = failures;
     tokio::select! {
         reason = turned_true(journal) => reason,
         reason = turned_true(reports) => reason,
         reason = turned_true(blobs) => reason,
-        reason = turned_true(imports) => reason,
-        reason = pulled => reason,
     }
 }
 

@@ -61,11 +61,12 @@ pub fn serve(
     let open_files_max = open_files::raise_limit();
     tracing::debug!(open_files_max, "files that may be open");
     let runtime = runtime()?;
+    let (settings_read, reread) = mpsc::channel(1);
+    // A SIGHUP that nobody waits for ends a process, and a long journal takes a while to open.
+    runtime.block_on(async { reload_on_hangup(log, reload, settings_read) })?;
     let core = Core::open(settings, Arc::new(SystemClock))?;
     let ended = runtime.block_on(async {
         let stop = stop_signal()?;
-        let (settings_read, reread) = mpsc::channel(1);
-        reload_on_hangup(log, reload, settings_read)?;
         run(Arc::new(core), settings, sockets, stop, reread, |bound| {
             let Bound { device_url, admin_url, socket, .. } = bound;
             tracing::info!(device = device_url, admin = admin_url, socket = %socket.display(), "serving");
@@ -180,7 +181,7 @@ pub(super) async fn run<F: Future<Output = ()>>(
 
     let fatal = tokio::select! {
         () = stop.cancelled() => None,
-        reason = background::fatal_failure(&core, filler.as_deref()) => Some(reason),
+        reason = background::fatal_failure(&core) => Some(reason),
     };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     stop.cancel();

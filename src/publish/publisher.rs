@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::OwnedMutexGuard;
 
 use super::inspect::Gates;
 use super::upload::Content;
@@ -15,7 +15,7 @@ use crate::model::{
     ReleaseState, Snapshot, TargetName, Version,
 };
 use crate::policy::rollout::Publication;
-use crate::store::{BlobStore as _, FsBlobs, Protection, StagedDone, StoreError};
+use crate::store::{BlobStore as _, FsBlobs, Protection, StagedDone};
 use crate::sys::fault;
 
 /// One artifact of a release to be published.
@@ -59,8 +59,6 @@ pub struct Publisher {
     uploads: Uploads,
     artifacts_max: usize,
     gates: Gates,
-    /// Turns true, for good, when bytes could not be made durable in a way that must end the process.
-    failed: watch::Sender<bool>,
 }
 
 /// The most findings of a refusal that are journaled.
@@ -80,13 +78,7 @@ impl Publisher {
     /// A publisher over this catalog and these uploads, of releases with at most `artifacts_max` artifacts.
     pub fn new(catalog: Arc<Catalog>, uploads: Uploads, artifacts_max: usize, gates: GateOptions) -> Self {
         let gates = Gates::new(gates);
-        Self { catalog, uploads, artifacts_max, gates, failed: watch::Sender::new(false) }
-    }
-
-    /// Turns true when a blob could not be made durable: after a failed fsync nothing may be acknowledged any more, and
-    /// the process must end.
-    pub fn failed(&self) -> watch::Receiver<bool> {
-        self.failed.subscribe()
+        Self { catalog, uploads, artifacts_max, gates }
     }
 
     /// The open uploads.
@@ -223,9 +215,6 @@ impl Publisher {
                 let store: Arc<FsBlobs> = self.catalog.store().clone();
                 let committed = tokio::task::spawn_blocking(move || store.commit(done)).await;
                 let committed = committed.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-                if committed.as_ref().is_err_and(StoreError::is_fatal) {
-                    self.failed.send_replace(true);
-                }
                 protections.push(committed?.protection);
                 fault::point("publish.blob-durable");
             }

@@ -186,7 +186,7 @@ impl Watch {
         let moved = written - self.written_then;
         if handling {
             self.start_over(now, written);
-            return Verdict::LookAt(now + self.idle_timeout);
+            return Verdict::LookAt(self.before_a_header_is_late(now, now + self.idle_timeout));
         }
         if self.closing || activity.answering.load(Relaxed) > 0 {
             let deadline = self.looked_at + self.crawl_timeout;
@@ -202,7 +202,15 @@ impl Watch {
         // hyper lets go of a body as soon as its last bytes are queued: while bytes still leave, nothing is idle.
         let since = if moved > 0 { now.max(since) } else { since };
         self.start_over(now, written);
-        until(since + self.idle_timeout, now, Verdict::CloseIdle)
+        match until(since + self.idle_timeout, now, Verdict::CloseIdle) {
+            Verdict::LookAt(deadline) => Verdict::LookAt(self.before_a_header_is_late(now, deadline)),
+            verdict => verdict,
+        }
+    }
+
+    /// When to look again at the latest: a header may begin at any moment from now on.
+    fn before_a_header_is_late(&self, now: Instant, deadline: Instant) -> Instant {
+        deadline.min(now + self.header_timeout)
     }
 
     fn start_over(&mut self, now: Instant, written: u64) {
@@ -244,8 +252,10 @@ mod tests {
         assert!(matches!(watch.look(later(600).await), Verdict::LookAt(_)));
         drop(handling.begin_answer());
         let answered = Instant::now();
-        assert_eq!(watch.look(answered), Verdict::LookAt(answered + Duration::from_secs(60)));
-        assert_eq!(watch.look(later(60).await), Verdict::CloseIdle);
+        assert_eq!(watch.look(answered), Verdict::LookAt(answered + Duration::from_secs(10)));
+        let late = answered + Duration::from_secs(60);
+        assert_eq!(watch.look(later(55).await), Verdict::LookAt(late));
+        assert_eq!(watch.look(later(5).await), Verdict::CloseIdle);
     }
 
     #[tokio::test(start_paused = true)]

@@ -159,8 +159,8 @@ pub struct Drained {
     pub cut: usize,
 }
 
-/// Accepts and serves until `stop` is cancelled; then closes the socket, lets running answers finish for up to the
-/// drain timeout, cuts off the rest, and returns.
+/// Accepts and serves until `stop` is cancelled; then takes what has connected already, closes the socket, lets running
+/// answers finish for up to the drain timeout, cuts off the rest, and returns.
 pub async fn serve<H: Handler>(
     listener: Listener,
     handler: H,
@@ -255,13 +255,17 @@ async fn accept<L: Accept, H: Handler>(
     stop: &CancellationToken,
 ) {
     let name = shared.name.as_str();
-    let admission = Admission::new(shared.limits.connections_max, shared.limits.connections_per_address_max);
-    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+    let door = Door {
+        shared,
+        connections,
+        admission: Admission::new(shared.limits.connections_max, shared.limits.connections_per_address_max),
+        refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
+    };
     let mut failing = false;
     loop {
         let accepted = tokio::select! {
             biased;
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         let (socket, peer) = match accepted {
@@ -282,22 +286,50 @@ async fn accept<L: Accept, H: Handler>(
             tracing::info!(listener = name, "accepting connections again");
             failing = false;
         }
-        if let Err(error) = L::prepare(&socket, &shared.limits) {
-            tracing::debug!(listener = name, ?peer, %error, "socket options not set");
+        door.let_in::<L>(socket, peer);
+    }
+    // Whoever has connected already would be reset with the socket. The runtime learns first who that is.
+    tokio::task::yield_now().await;
+    for _ in 0..BACKLOG {
+        let waiting = tokio::select! {
+            biased;
+            accepted = tokio::task::unconstrained(listener.accept()) => accepted,
+            () = std::future::ready(()) => return,
+        };
+        match waiting {
+            Ok((socket, peer)) => door.let_in::<L>(socket, peer),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(_) => return,
         }
-        match admission.admit(peer) {
+    }
+}
+
+/// Where connections are let in, or told that there is no room.
+struct Door<'a, H> {
+    shared: &'a Arc<Shared<H>>,
+    connections: &'a TaskTracker,
+    admission: Arc<Admission>,
+    refusals: Arc<Semaphore>,
+}
+
+impl<H: Handler> Door<'_, H> {
+    fn let_in<L: Accept>(&self, socket: L::Socket, peer: Peer) {
+        let shared = self.shared.clone();
+        if let Err(error) = L::prepare(&socket, &shared.limits) {
+            tracing::debug!(listener = shared.name.as_str(), ?peer, %error, "socket options not set");
+        }
+        match self.admission.admit(peer) {
             Ok(place) => {
                 shared.metrics.accepted.inc();
                 shared.metrics.open.inc();
-                let shared = shared.clone();
-                connections.spawn(async move {
+                self.connections.spawn(async move {
                     // Given back on every way out, a panic of a handler included.
                     let _place = place;
                     let _open = OpenGauge(shared.metrics.open.clone());
                     L::drive(socket, peer, shared).await;
                 });
             }
-            Err(reason) => refuse(socket, reason, shared, &refusals, connections),
+            Err(reason) => refuse(socket, reason, &shared, &self.refusals, self.connections),
         }
     }
 }

@@ -56,6 +56,10 @@ impl FsBlobs {
         before: NamedBatch,
         sealed: SealedBatch,
     ) -> Result<(Vec<Committed>, NamedBatch), StoreError> {
+        self.distrust.judge(self.name_batch(before, sealed))
+    }
+
+    fn name_batch(&self, before: NamedBatch, sealed: SealedBatch) -> Result<(Vec<Committed>, NamedBatch), StoreError> {
         let staging = &self.layout.staging;
         if before.0.len() < BATCH_LEAST && sealed.0.len() < BATCH_LEAST {
             self.sync_each(&before)?;
@@ -79,7 +83,7 @@ impl FsBlobs {
     /// Makes the names of the last batch durable.
     pub fn settle(&self, named: NamedBatch) -> Result<Vec<Committed>, StoreError> {
         if named.0.len() < BATCH_LEAST {
-            self.sync_each(&named)?;
+            self.distrust.judge(self.sync_each(&named))?;
         } else {
             self.flush()?;
         }
@@ -93,7 +97,7 @@ impl FsBlobs {
     /// Makes everything durable that is in the store, by whomever it was written.
     pub fn flush(&self) -> Result<(), StoreError> {
         let blobs = &self.layout.blobs;
-        durable::sync_file_system(blobs).map_err(|cause| StoreError::sync(blobs, cause))
+        self.distrust.judge(durable::sync_file_system(blobs).map_err(|cause| StoreError::sync(blobs, cause)))
     }
 
     /// The body in a file that only has to be fsynced and named.

@@ -7,6 +7,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use tokio::sync::watch;
+
+use super::distrust::Distrust;
 use super::layout::Layout;
 use super::mapped::MappedBodies;
 use super::pipeline::{self, Content, Pipeline};
@@ -45,6 +48,7 @@ pub struct FsBlobs {
     mapped: MappedBodies,
     protections: Protections,
     quarantining: Mutex<()>,
+    pub(super) distrust: Distrust,
 }
 
 impl FsBlobs {
@@ -55,7 +59,14 @@ impl FsBlobs {
             mapped: MappedBodies::new(options.mapped_blobs_max),
             protections: Protections::default(),
             quarantining: Mutex::new(()),
+            distrust: Distrust::default(),
         })
+    }
+
+    /// Turns true, for good, once a blob could not be made durable. Nothing that had to be durable succeeds from then on,
+    /// and the process must end.
+    pub fn has_failed(&self) -> watch::Receiver<bool> {
+        self.distrust.has_failed()
     }
 
     /// Where the file of a blob is, or would be.
@@ -81,6 +92,19 @@ impl FsBlobs {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(cause) => Err(StoreError::read("open", &path, cause)),
         }
+    }
+
+    fn commit_file(&self, file: &UnnamedFile, digest: &Blake3Digest) -> Result<CommitOutcome, StoreError> {
+        // The mode before the fsync, so that one fsync covers both.
+        let staging = &self.layout.staging;
+        let sealed = file.file().set_permissions(Permissions::from_mode(0o444));
+        sealed.map_err(|cause| StoreError::write("change the mode of a file in", staging, cause))?;
+        file.file().sync_all().map_err(|cause| StoreError::sync_unnamed(staging, cause))?;
+        fault::point("store.blob-synced");
+        let outcome = self.name(file, digest)?;
+        fault::point("store.blob-linked");
+        self.layout.sync_names(digest)?;
+        Ok(outcome)
     }
 
     /// Links a file that is already durable to its name.
@@ -123,15 +147,7 @@ impl BlobStore for FsBlobs {
             Content::File(file) => file,
             Content::Memory(pieces) => pipeline::write_unnamed(&self.layout.staging, &pieces)?,
         };
-        // The mode before the fsync, so that one fsync covers both.
-        let staging = &self.layout.staging;
-        let sealed = file.file().set_permissions(Permissions::from_mode(0o444));
-        sealed.map_err(|cause| StoreError::write("change the mode of a file in", staging, cause))?;
-        file.file().sync_all().map_err(|cause| StoreError::sync_unnamed(staging, cause))?;
-        fault::point("store.blob-synced");
-        let outcome = self.name(&file, &digest)?;
-        fault::point("store.blob-linked");
-        self.layout.sync_names(&digest)?;
+        let outcome = self.distrust.judge(self.commit_file(&file, &digest))?;
         Ok(Committed { outcome, protection })
     }
 
@@ -185,7 +201,7 @@ impl BlobStore for FsBlobs {
         let _one_at_a_time = self.quarantining.lock().unwrap_or_else(PoisonError::into_inner);
         let verdict = self.verify(digest)?;
         if let Verdict::Damaged { .. } = verdict {
-            self.layout.quarantine(digest)?;
+            self.distrust.judge(self.layout.quarantine(digest))?;
             fault::point("store.quarantined");
             self.mapped.forget(digest);
         }

@@ -55,13 +55,6 @@ pub enum IntakeError {
     Store(#[from] StoreError),
 }
 
-impl IntakeError {
-    /// Whether the process must end; see [`StoreError::is_fatal`].
-    pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_fatal())
-    }
-}
-
 /// A body that has the promised digests and length, and waits for its name: see [`FsBlobs::seal_all`].
 #[derive(Debug)]
 pub struct Checked(StagedDone);

@@ -10,6 +10,7 @@
 mod batch;
 #[cfg(test)]
 mod conformance;
+mod distrust;
 mod error;
 mod fs;
 mod groups;
@@ -63,8 +64,8 @@ pub trait BlobStore: Send + Sync + 'static {
     /// goes to quarantine and the staged bytes take its place. The protection in the answer began before the name
     /// existed; hold it until something refers to the blob.
     ///
-    /// On [`StoreError::is_fatal`] the process must end. After any other error the store is as it was, save for bytes
-    /// that a sweep removes.
+    /// On [`StoreError::is_fatal`] the process must end, and every commit after it fails, too. After any other error the
+    /// store is as it was, save for bytes that a sweep removes.
     fn commit(&self, staged: StagedDone) -> Result<Committed, StoreError>;
 
     /// The body of a blob of `size` bytes; none if there is no such blob. A blob with another size is

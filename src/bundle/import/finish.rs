@@ -116,7 +116,7 @@ impl Imports {
             }
             _ => {
                 // What was found here may have been named by a process that was killed before the name was durable.
-                self.catalog.store().flush().inspect_err(|error| self.note(error))?;
+                self.catalog.store().flush()?;
                 Ok(content)
             }
         }

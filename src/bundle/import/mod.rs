@@ -25,12 +25,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 use self::session::Session;
 use crate::catalog::Catalog;
 use crate::model::{BundleId, PublicKey, SiteName};
-use crate::store::StoreError;
 use crate::sys::durable;
 
 pub use self::error::ImportError;
@@ -110,7 +109,6 @@ pub struct Imports {
     unpacking: Arc<Semaphore>,
     /// One at a time begins or ends.
     turn: Mutex<()>,
-    failed: watch::Sender<bool>,
     /// What a receipt tells of, where nothing is open.
     refused: Mutex<Option<Refused>>,
     /// Refusals that a receipt was given of, the newest last.
@@ -131,7 +129,6 @@ impl Imports {
             taking: Arc::new(Semaphore::new(TAKING_MAX)),
             unpacking: Arc::new(Semaphore::new(UNPACKING_MAX)),
             turn: Mutex::default(),
-            failed: watch::Sender::new(false),
             refused: Mutex::default(),
             told: tokio::sync::Mutex::default(),
         };
@@ -170,11 +167,6 @@ impl Imports {
         true
     }
 
-    /// Turns true once something could not be made durable; the process must end then.
-    pub fn failed(&self) -> watch::Receiver<bool> {
-        self.failed.subscribe()
-    }
-
     /// The site and the sequence of an open import's bundle.
     pub fn site_of(&self, bundle: &BundleId) -> Option<(SiteName, u64)> {
         let session = self.session(bundle).ok()?;
@@ -196,11 +188,5 @@ impl Imports {
     /// The highest time that was ever seen here.
     fn now(&self) -> Timestamp {
         self.catalog.now()
-    }
-
-    fn note(&self, error: &StoreError) {
-        if error.is_fatal() {
-            self.failed.send_replace(true);
-        }
     }
 }

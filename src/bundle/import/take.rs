@@ -77,11 +77,7 @@ impl Imports {
         let outcome = taking.run(volume, offset).await;
         // What came before a failure is kept all the same.
         let finished = taking.batches.finish().await.map_err(ImportError::from);
-        let done = outcome.and(finished).inspect_err(|error| {
-            if let ImportError::Store(error) = error {
-                self.note(error);
-            }
-        })?;
+        let done = outcome.and(finished)?;
         let mut damaged = done.damaged;
         damaged.truncate(NAMED_MAX);
         Ok(Taken { taken: done.taken, damaged, missing: session.missing().count() as u64 })

@@ -37,9 +37,4 @@ impl PullError {
             SourceError::Nonsense(what) => Self::Wrong(what),
         }
     }
-
-    /// Whether something that must be durable could not be made so: the process must end.
-    pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_fatal())
-    }
 }

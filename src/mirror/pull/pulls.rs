@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -81,7 +80,6 @@ pub(super) struct Inner {
     pub(super) figures: Arc<PullFigures>,
     clock: Arc<dyn Clock>,
     open: Mutex<HashMap<Blake3Digest, Open>>,
-    failed: watch::Sender<bool>,
     stop: CancellationToken,
 }
 
@@ -131,7 +129,6 @@ impl Pulls {
             figures: Arc::default(),
             clock,
             open: Mutex::default(),
-            failed: watch::Sender::new(false),
             stop,
         }))
     }
@@ -212,11 +209,6 @@ impl Pulls {
         let under_way = objects.filter_map(|object| open.get(&object.blake3)).filter(|open| open.ended.is_none());
         under_way.map(|open| open.pull.object().size - open.pull.missing_bytes()).sum()
     }
-
-    /// Turns true once something could not be made durable.
-    pub fn failed(&self) -> watch::Receiver<bool> {
-        self.0.failed.subscribe()
-    }
 }
 
 async fn run(driving: Driving) {
@@ -242,9 +234,6 @@ async fn run(driving: Driving) {
             inner.figures.failed();
             tracing::warn!(blob = %object.blake3, %error, "a blob could not be pulled");
         }
-    }
-    if outcome.as_ref().is_err_and(PullError::is_fatal) {
-        inner.failed.send_replace(true);
     }
     pull.end(outcome);
 }

@@ -19,6 +19,30 @@ async fn a_running_answer_is_finished_and_idle_connections_end() {
     assert!(TcpStream::connect(server.address).await.is_err(), "nothing listens any more");
 }
 
+/// The kernel has taken them, and nobody has accepted them yet.
+#[tokio::test]
+async fn who_has_connected_before_the_stop_is_answered() {
+    let listener = Listener::bind_tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_address().unwrap();
+    let waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let mut socket = std::net::TcpStream::connect(address).unwrap();
+            std::io::Write::write_all(&mut socket, b"GET /2 HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+            socket.set_nonblocking(true).unwrap();
+            TcpStream::from_std(socket).unwrap()
+        })
+        .collect();
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let metrics = ConnectionMetrics::register(&mut Registry::default());
+    let options = ServeOptions { name: ListenerName::Device, limits: relaxed(), metrics, tls: None };
+    let task = tokio::spawn(serve(listener, Toy::default(), options, stop));
+    for mut socket in waiting {
+        assert!(read_to_end(&mut socket).await.ends_with("xx"));
+    }
+    assert_eq!(task.await.unwrap(), Drained { cut: 0 });
+}
+
 #[tokio::test]
 async fn what_does_not_finish_in_time_is_cut() {
     let limits = Limits { drain_timeout: Duration::from_millis(300), ..Limits::default() };

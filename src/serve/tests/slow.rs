@@ -81,7 +81,6 @@ async fn a_dripped_header_is_closed_though_bytes_keep_coming() {
     assert_counts(&metrics, DROPPED_FOR_HEADER);
 }
 
-/// A header that begins while nobody looks is found to be late at the next look, no more than the idle time after it began.
 #[tokio::test(start_paused = true)]
 async fn a_second_header_has_the_same_deadline_and_idleness_a_longer_one() {
     let Connection { mut peer, metrics, .. } = connect();
@@ -92,7 +91,7 @@ async fn a_second_header_has_the_same_deadline_and_idleness_a_longer_one() {
     peer.write_all(b"GET /2 HT").await.unwrap();
     let answer = read_to_end(&mut peer).await;
     assert_eq!(answer.matches("HTTP/1.1 200").count(), 1, "{answer}");
-    assert!((400..=800).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    assert!((400..=410).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
     assert_counts(&metrics, DROPPED_FOR_HEADER);
 }
 

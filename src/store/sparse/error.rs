@@ -47,14 +47,3 @@ pub enum SparseError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
-
-impl SparseError {
-    /// Whether the process must end; see [`StoreError::is_fatal`].
-    pub fn is_fatal(&self) -> bool {
-        match self {
-            Self::Store(error) => error.is_fatal(),
-            Self::Intake(error) => error.is_fatal(),
-            _ => false,
-        }
-    }
-}
