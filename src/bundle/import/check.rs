@@ -1,6 +1,6 @@
 //! Beginning an import: what is asked before anything is written, in this order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -153,11 +153,13 @@ impl Imports {
     }
 
     fn needed(&self, session: &Arc<Session>) -> Result<Needed, ImportError> {
-        session.ask_for_ends();
-        let objects = &session.manifest.objects;
-        let is_wanted = |index: usize, part: usize| {
-            let object = objects.get(index);
-            !session.is_here(index) && object.is_some_and(|object| is_whole(object) || !session.has_part(object, part))
+        let split = session.missing().filter(|(_, object)| !is_whole(object));
+        // Looked at once: while this is answered, parts may come whose sender has gone away.
+        let parts: BTreeMap<usize, Vec<bool>> =
+            split.map(|(index, object)| (index, session.wanted_parts(index, object))).collect();
+        let is_wanted = |index: usize, part: usize| match parts.get(&index) {
+            Some(wanted) => wanted.get(part).is_some_and(|is_wanted| *is_wanted),
+            None => session.manifest.objects.get(index).is_some_and(is_whole) && !session.is_here(index),
         };
         let spans = session.layout.spans(|placed| is_wanted(placed.object, placed.part));
         let state = session.object(&session.manifest.state).map(|(index, _)| index);

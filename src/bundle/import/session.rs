@@ -186,19 +186,17 @@ impl Session {
         is_first.then(|| Assembly { session: self.clone(), object })
     }
 
-    /// Asks for a part again of every object whose parts are all here and that nobody puts together: whoever was to do it was
-    /// killed, or had no room. The part that comes is what makes it happen.
-    pub(super) fn ask_for_ends(self: &Arc<Self>) {
-        for (index, object) in self.missing().filter(|(_, object)| object.parts.len() > 1) {
-            let last = object.parts.len() - 1;
-            let are_all_here = (0..=last).all(|part| self.has_part(object, part));
-            if are_all_here && let Some(_assembly) = self.begin_assembly(index) {
-                let path = self.part_path(object, last);
-                if let Err(error) = durable::remove_file(&path) {
-                    tracing::warn!(%error, path = %path.display(), "a part cannot be asked for again");
-                }
-            }
+    /// Which parts of a split object that is not here have to come. If all of them wait and nobody puts them together, whoever
+    /// was to do it was killed, went away, or had no room: then the last one, as a part that comes is what makes it happen.
+    pub(super) fn wanted_parts(self: &Arc<Self>, index: usize, object: &Object) -> Vec<bool> {
+        let mut wanted: Vec<bool> = (0..object.parts.len()).map(|part| !self.has_part(object, part)).collect();
+        if !wanted.contains(&true)
+            && self.begin_assembly(index).is_some()
+            && let Some(last) = wanted.last_mut()
+        {
+            *last = true;
         }
+        wanted
     }
 
     /// Removes the parts of an object that is whole.
