@@ -49,9 +49,11 @@ impl Mirror {
     async fn hold(&self, first: Bytes, own: Place, signed: Place) -> Result<Held, Trouble> {
         let mut held = Held { lines: Vec::new(), bytes: 0, marks: Vec::new() };
         let mut chain = Continuation::after(own.0, own.1);
-        // The wait for an event may have ended just before it came and was signed: nobody is blamed for that.
-        let is_late = first.is_empty();
-        let mut answer = if is_late { self.upstream.journal(own.0, Duration::ZERO).await? } else { first };
+        let mut answer = first;
+        if answer.is_empty() {
+            // The wait for an event may have ended just before it came and was signed: nobody is blamed for that.
+            answer = self.upstream.journal(own.0, Duration::ZERO).await?;
+        }
         loop {
             let lines = accept(&mut chain, &answer, signed.0, own)?;
             let bytes: usize = lines.iter().map(Bytes::len).sum();
