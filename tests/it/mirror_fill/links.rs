@@ -96,28 +96,28 @@ fn a_mirror_fills_at_four_fifths_of_the_link() {
     let body = random_bytes(20, size);
     let (site, _) = site(&[("feed", &body)], "");
     // What else the machine does may slow one down, and makes none faster than the link: the best of a few counts.
-    let mut share = filled_share(&site, 0, size as u64, mbit);
+    let (mut share, mut took) = filled_share(&site, 0, size as u64, mbit);
     for again in 1..FILLINGS_MAX {
         if share >= 0.8 {
             break;
         }
         let (before, body) = (pulled(&site.mirror), random_bytes(200 + again, size));
         site.origin.as_admin().try_publish("feed", &format!("1.{again}"), &body).unwrap().expect(201);
-        share = share.max(filled_share(&site, before, size as u64, mbit));
+        let (other, other_took) = filled_share(&site, before, size as u64, mbit);
+        (share, took) = if other > share { (other, other_took) } else { (share, took) };
     }
+    println!("filled {} MiB over {mbit} Mbit/s in {took:?}: {share:.2} of the link", size / MIB);
     assert!(share >= 0.8, "{share:.2} of the link");
 }
 
-/// What share of the link a blob took that comes in after these bytes, from its first ones to its last.
-fn filled_share(site: &Site, before: u64, size: u64, mbit: u32) -> f64 {
+/// What share of the link a blob took that comes in after these bytes, from its first ones to its last, and how long.
+fn filled_share(site: &Site, before: u64, size: u64, mbit: u32) -> (f64, Duration) {
     let begun = wait_until("the first bytes", || (pulled(&site.mirror) > before).then(Instant::now));
     let (first, end) = (pulled(&site.mirror), before + size);
     wait_until("all bytes", || (pulled(&site.mirror) >= end).then_some(()));
-    let came = begun.elapsed();
+    let took = begun.elapsed();
     wait_until_filled(&site.origin, &site.mirror);
-    let share = end.saturating_sub(first) as f64 * 8.0 / came.as_secs_f64() / (f64::from(mbit) * 1e6);
-    println!("filled {} MiB over {mbit} Mbit/s in {came:?}: {share:.2} of the link", size >> 20);
-    share
+    (end.saturating_sub(first) as f64 * 8.0 / took.as_secs_f64() / (f64::from(mbit) * 1e6), took)
 }
 
 #[test]
